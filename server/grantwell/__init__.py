@@ -1,0 +1,68 @@
+"""Grantwell: an OAuth 2.1 authorization server to embed in an ASGI application.
+
+What is exported here, and the modules without an underscore, is what is promised; the rest may change.
+"""
+
+from ._flows.authorize import AuthorizationRequest
+from ._http.authorization import OAuthHelpers, TokenInfo
+from ._http.calls import InsufficientScope, current_principal, require_scopes
+from .config import Resource
+from .crypto import SecretKey
+from .errors import (
+    AuthorizationError,
+    ClientMetadataError,
+    ConfigurationError,
+    ExternalTokenError,
+    GrantwellError,
+    OAuthError,
+    SchemaError,
+    StoreUnavailable,
+)
+from .hooks import (
+    UNSET,
+    ClientRegistration,
+    ErrorEvent,
+    Event,
+    ExternalToken,
+    ExternalTokenCheck,
+    TokenExchange,
+    TokenExchangeResult,
+)
+from .provider import OAuthProvider
+from .records import Client, Grant, Principal
+from .store import AccountStore, Page, PurgeResult, Store
+
+__all__ = [
+    "UNSET",
+    "AccountStore",
+    "AuthorizationError",
+    "AuthorizationRequest",
+    "Client",
+    "ClientMetadataError",
+    "ClientRegistration",
+    "ConfigurationError",
+    "ErrorEvent",
+    "Event",
+    "ExternalToken",
+    "ExternalTokenCheck",
+    "ExternalTokenError",
+    "Grant",
+    "GrantwellError",
+    "InsufficientScope",
+    "OAuthError",
+    "OAuthHelpers",
+    "OAuthProvider",
+    "Page",
+    "Principal",
+    "PurgeResult",
+    "Resource",
+    "SchemaError",
+    "SecretKey",
+    "Store",
+    "StoreUnavailable",
+    "TokenExchange",
+    "TokenExchangeResult",
+    "TokenInfo",
+    "current_principal",
+    "require_scopes",
+]

@@ -1,0 +1,94 @@
+"""A protected call: the access token becomes a principal, or the call is refused (RFC 6750, RFC 8707 section 2)."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from .. import hooks
+from .._protocol.tokens import parse_token
+from ..config import ProtectedResource
+from ..crypto import Unsealable, digest_of
+from ..errors import ExternalTokenError, OAuthError
+from ..hooks import ExternalToken, ExternalTokenCheck
+from ..records import Grant, Principal
+from ..store import LiveAccessToken
+from .context import Context
+from .issuance import access_fields, owner_of
+
+log = logging.getLogger("grantwell")
+
+
+async def verify(context: Context, resource: ProtectedResource, credential: str, now: int) -> Principal:
+    """Who presents this access token at this resource.
+
+    Raises OAuthError `invalid_token`, ExternalTokenError from `resolve_external_token`, StoreUnavailable.
+    """
+    parsed = parse_token(credential)
+    if parsed is not None and parsed.kind == "access":
+        live = await context.store.get_access_token(parsed.grant_id, digest_of("access", credential), now)
+        if live is not None:
+            principal = opened_principal(context, live, credential)
+            if resource.identifier not in principal.audience:
+                raise OAuthError("invalid_token", "The access token is for another resource.")
+            _note_use(context, live.grant, live.client_last_used_at, now)
+            return principal
+    if context.hooks.resolve_external_token is None:
+        raise OAuthError("invalid_token", reason="unknown, ended or malformed access token")
+    return await _resolve(context, resource, credential, now)
+
+
+def opened_principal(context: Context, live: LiveAccessToken, credential: str) -> Principal:
+    """Who holds this live token. Raises OAuthError `invalid_token` if its row was altered."""
+    grant, token = live.grant, live.token
+    if not context.keyring.token_mac_fits(credential, access_fields(grant, token), token.mac):
+        raise OAuthError("invalid_token", reason=f"the row of an access token of grant {grant.grant_id} was altered")
+    try:
+        key = context.keyring.unwrap(token.wrapped_key, credential, "access", grant.grant_id)
+        props = context.keyring.open_props(key, live.props, owner_of(grant))
+    except Unsealable as error:
+        raise OAuthError("invalid_token", reason=f"{error} (grant {grant.grant_id})") from error
+    return Principal(
+        user_id=grant.user_id,
+        props=json.loads(props),
+        client_id=grant.client_id,
+        grant_id=grant.grant_id,
+        scopes=token.scopes,
+        audience=token.audience,
+        expires_at=token.expires_at,
+    )
+
+
+def _note_use(context: Context, grant: Grant, client_last_used_at: int | None, now: int) -> None:
+    context.uses.note_grant(context.store, grant.grant_id, grant.last_used_at, now)
+    context.uses.note_client(context.store, grant.client_id, client_last_used_at, now)
+
+
+async def _resolve(context: Context, resource: ProtectedResource, credential: str, now: int) -> Principal:
+    resolver = context.hooks.resolve_external_token
+    if resolver is None:
+        raise OAuthError("invalid_token", reason="no resolver of external tokens")
+    try:
+        token = await hooks.call(resolver, ExternalTokenCheck(token=credential, resource=resource.identifier))
+    except ExternalTokenError:
+        raise
+    except Exception as error:
+        log.exception("resolve_external_token failed")
+        raise OAuthError("server_error", reason=f"resolve_external_token raised {type(error).__name__}") from error
+    if token is None:
+        raise OAuthError("invalid_token", reason="resolve_external_token does not know the token")
+    if not isinstance(token, ExternalToken):
+        raise OAuthError("server_error", reason="resolve_external_token returned something else")
+    if resource.identifier not in tuple(token.audience) or isinstance(token.audience, str):
+        raise OAuthError("invalid_token", "The access token is for another resource.")
+    if token.expires_at is not None and now >= token.expires_at:
+        raise OAuthError("invalid_token", reason="the external token is past its end")
+    return Principal(
+        user_id=token.user_id,
+        props=token.props,
+        client_id=None,
+        grant_id=None,
+        scopes=tuple(token.scopes),
+        audience=tuple(token.audience),
+        expires_at=token.expires_at,
+    )

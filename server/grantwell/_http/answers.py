@@ -1,0 +1,157 @@
+"""Every answer of our own endpoints is rendered here: JSON, errors, challenges, CORS (RFC 6749 section 5)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from .. import hooks
+from .._flows.context import Context
+from .._protocol.challenges import challenge
+from ..config import ProtectedResource
+from ..errors import ExternalTokenError, OAuthError
+from ..hooks import ErrorEvent
+
+log = logging.getLogger("grantwell")
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_JSON: Headers = ((b"content-type", b"application/json"),)
+NO_STORE: Headers = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+OPEN_CORS: Headers = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"WWW-Authenticate, Retry-After"),
+)
+_PREFLIGHT: Headers = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"*"),
+    # The wildcard does not cover Authorization (Fetch standard, section 4.9).
+    (b"access-control-allow-headers", b"Authorization, *"),
+    (b"access-control-max-age", b"86400"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: status, headers and body."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+def json_answer(document: Mapping[str, Any], *, status: int = 200, headers: Headers = NO_STORE) -> Answer:
+    """A JSON object; credentials are not stored by anybody on the way unless `headers` say otherwise."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return Answer(status, _JSON + headers, body)
+
+
+def empty_answer(status: int, headers: Headers = NO_STORE) -> Answer:
+    """An answer without a body."""
+    return Answer(status, headers)
+
+
+def preflight_answer() -> Answer:
+    """The answer to a CORS preflight: any origin, without credentials."""
+    return Answer(204, _PREFLIGHT)
+
+
+def method_not_allowed(allow: str) -> Answer:
+    """405 with the methods that are (RFC 9110 section 15.5.6)."""
+    error = OAuthError("invalid_request", "The method is not allowed here.", status=405, headers={"Allow": allow})
+    return _rendered(error)
+
+
+def not_found() -> Answer:
+    """404 for a place of ours where nothing is."""
+    return _rendered(OAuthError("invalid_request", "Nothing is here.", status=404))
+
+
+async def error_answer(context: Context, error: OAuthError, *, endpoint: str, client_id: str | None = None) -> Answer:
+    """An error answer, as `on_error` wants it; the reason goes to the log alone."""
+    return _rendered(await _reviewed(context, error, endpoint, client_id))
+
+
+async def challenge_answer(
+    context: Context, resource: ProtectedResource, error: OAuthError | ExternalTokenError
+) -> Answer:
+    """The refusal of a protected call, with a challenge where another token would do (RFC 6750 section 3)."""
+    if isinstance(error, OAuthError):
+        error = await _reviewed(context, error, resource.prefix, None)
+        scopes: Iterable[str] = resource.scopes
+    else:
+        scopes = error.required_scopes or resource.scopes
+    headers = dict(error.headers)
+    if (error.code, error.status) in _CHALLENGED and "www-authenticate" not in {name.lower() for name in headers}:
+        headers["WWW-Authenticate"] = challenge(
+            resource_metadata=resource.metadata_url, scopes=scopes, error=error.code, description=error.description
+        )
+    return json_answer(_members(error), status=error.status, headers=NO_STORE + _encoded(headers))
+
+
+_CHALLENGED = frozenset({("invalid_token", 401), ("insufficient_scope", 403), ("invalid_request", 400)})
+
+
+def missing_token_answer(resource: ProtectedResource) -> Answer:
+    """401 for a call without a token: a bare challenge, no error, no body (RFC 6750 section 3.1)."""
+    header = challenge(resource_metadata=resource.metadata_url, scopes=resource.scopes)
+    return empty_answer(401, ((b"www-authenticate", header.encode("ascii")), *NO_STORE))
+
+
+async def _reviewed(context: Context, error: OAuthError, endpoint: str, client_id: str | None) -> OAuthError:
+    log.info("refused at %s: %s client=%r reason=%r", endpoint, error.code, client_id, error.reason)
+    if context.hooks.on_error is None:
+        return error
+    event = ErrorEvent(
+        endpoint=endpoint,
+        code=error.code,
+        description=error.description,
+        status=error.status,
+        reason=error.reason,
+        client_id=client_id,
+    )
+    try:
+        replacement = await hooks.call(context.hooks.on_error, event)
+    except Exception:
+        log.exception("on_error failed")
+        return error
+    return error if replacement is None else replacement
+
+
+def _rendered(error: OAuthError) -> Answer:
+    return json_answer(_members(error), status=error.status, headers=NO_STORE + _encoded(error.headers))
+
+
+def _members(error: OAuthError | ExternalTokenError) -> dict[str, str]:
+    return {"error": error.code, "error_description": error.description}
+
+
+def _encoded(headers: Mapping[str, str]) -> Headers:
+    """Headers as bytes; one that is not visible ASCII is a mistake of ours or of a hook, and is not sent."""
+    return tuple(
+        (name.lower().encode("ascii"), value.encode("ascii"))
+        for name, value in headers.items()
+        if name.isascii() and value.isascii() and value.isprintable()
+    )
+
+
+async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send, *, cors: bool = False) -> None:
+    """Send an answer to an http request, or as the refusal of a websocket before it is accepted."""
+    headers = [*answer.headers, *(OPEN_CORS if cors else ())]
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    if scope["type"] == "http":
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": answer.body})
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})

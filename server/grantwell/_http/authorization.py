@@ -1,0 +1,199 @@
+"""What an application calls: authorization requests, clients, grants and tokens, as methods of one object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from starlette.requests import Request
+
+from .._flows import admin, authorize, exchange
+from .._flows.authorize import AuthorizationRequest
+from .._flows.bearer import opened_principal
+from .._flows.clients import find
+from .._flows.context import Context
+from .._protocol.forms import parse_parameters
+from ..config import Settings
+from ..errors import AuthorizationError, OAuthError
+from ..records import Client, Grant, Principal, RevocationReason
+from ..store import ClientQuery, GrantQuery, InteractionKey, Page, PurgeResult
+from .requests import read_form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """What a live access token stands for. Instants are seconds since 1970 UTC."""
+
+    principal: Principal
+    grant: Grant
+    issued_at: int
+    expires_at: int
+
+
+class OAuthHelpers:
+    """The server's own operations, for the application around it; `request.state.oauth` in every wrapped application.
+
+    All raise StoreUnavailable when the database does not answer.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this server, completed and checked."""
+        return self._context.settings
+
+    async def parse_authorization_request(self, request: Request) -> AuthorizationRequest:
+        """Validate the request that a client sent the user's browser with (OAuth 2.1 section 4.1.1).
+
+        Raises AuthorizationError: send the browser to its `redirect_to`, or show the error where that is None.
+        """
+        try:
+            if request.method == "POST":
+                if request.scope["query_string"]:
+                    raise OAuthError("invalid_request", "A POST carries its parameters in the body alone.")
+                parameters = await read_form(request.scope, request.receive)
+            else:
+                parameters = parse_parameters(request.scope["query_string"])
+        except OAuthError as error:
+            raise AuthorizationError(error.code, error.description, reason=error.reason) from error
+        return _shown(await authorize.parse(self._context, parameters))
+
+    async def load_authorization_request(self, encoded: str) -> AuthorizationRequest:
+        """Read a request that was kept as `AuthorizationRequest.encoded()`.
+
+        Raises AuthorizationError if its client is gone, ValueError if it is not such a text.
+        """
+        return _shown(await authorize.load(self._context, encoded))
+
+    async def complete_authorization(
+        self,
+        request: AuthorizationRequest,
+        *,
+        user_id: str,
+        props: Any = None,
+        scopes: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        interaction: InteractionKey | None = None,
+    ) -> str:
+        """Grant what was asked for, or fewer `scopes`, and return the URL to send the browser to (303).
+
+        `props` is what your API gets to know with each call: any JSON value, encrypted so that only a token holder can
+        read it. `metadata` (a JSON object, stored in plain) is for listings. `interaction` is of `grantwell.signin`.
+        Raises AuthorizationError, and ValueError for a value that cannot be stored; then nothing was granted.
+        """
+        return await authorize.complete(
+            self._context,
+            request,
+            user_id=user_id,
+            props=props,
+            scopes=scopes,
+            metadata=metadata,
+            interaction=interaction,
+        )
+
+    async def deny_authorization(self, request: AuthorizationRequest, *, user_id: str | None = None) -> str:
+        """Refuse what was asked for, and return the URL to send the browser to. Raises AuthorizationError."""
+        return await authorize.deny(self._context, request, user_id=user_id)
+
+    async def lookup_client(self, client_id: str) -> Client | None:
+        """The client of this id, without its secrets."""
+        client = await find(self._context, client_id)
+        return None if client is None else _public(client)
+
+    async def create_client(self, metadata: Mapping[str, Any]) -> tuple[Client, str | None]:
+        """Create a client from RFC 7591 metadata; returns it with its secret, which is shown this once.
+
+        Raises ClientMetadataError.
+        """
+        client, secret = await admin.create_client(self._context, metadata)
+        return _public(client), secret
+
+    async def list_clients(self, *, limit: int = 100, cursor: str | None = None) -> Page[Client]:
+        """A page of clients, newest first. Raises ValueError for a limit outside 1 to 1,000 or a foreign cursor."""
+        page = await self._context.store.list_clients(ClientQuery(limit=limit, cursor=cursor))
+        return Page(tuple(_public(client) for client in page.items), page.cursor)
+
+    async def update_client(self, client_id: str, changes: Mapping[str, Any]) -> Client | None:
+        """Change RFC 7591 metadata of a client; None if there is none. Raises ClientMetadataError."""
+        client = await admin.update_client(self._context, client_id, changes)
+        return None if client is None else _public(client)
+
+    async def delete_client(self, client_id: str) -> bool:
+        """Delete a client with its grants and tokens, at once; False if there is none."""
+        return await admin.delete_client(self._context, client_id)
+
+    async def list_user_grants(self, user_id: str, *, limit: int = 100, cursor: str | None = None) -> Page[Grant]:
+        """A page of what a user has granted and not taken back, newest first."""
+        return await self.list_grants(user_id=user_id, limit=limit, cursor=cursor)
+
+    async def list_grants(
+        self,
+        *,
+        user_id: str | None = None,
+        client_id: str | None = None,
+        state: Literal["active", "pending", "ended"] | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Grant]:
+        """A page of grants, newest first; without `state` the active and the pending ones. Raises ValueError."""
+        return await self._context.store.list_grants(
+            GrantQuery(
+                now=self._context.now(), user_id=user_id, client_id=client_id, state=state, limit=limit, cursor=cursor
+            )
+        )
+
+    async def revoke_grant(
+        self, grant_id: str, user_id: str | None = None, *, reason: RevocationReason = "operator"
+    ) -> bool:
+        """End a grant and every token of it, at once; with `user_id` only if it is theirs. False if there was none."""
+        return await admin.revoke_grant(self._context, grant_id, user_id=user_id, reason=reason)
+
+    async def revoke_user_grants(
+        self, user_id: str, *, client_id: str | None = None, reason: RevocationReason = "operator"
+    ) -> int:
+        """End all grants of a user, or those with one client, at once; returns how many there were."""
+        return await admin.revoke_user_grants(self._context, user_id, client_id=client_id, reason=reason)
+
+    async def unwrap_token(self, token: str) -> TokenInfo | None:
+        """What a live access token stands for, whatever its audience; None for any other text."""
+        live = await exchange.unwrap(self._context, token)
+        if live is None:
+            return None
+        return TokenInfo(
+            principal=opened_principal(self._context, live, token),
+            grant=live.grant,
+            issued_at=live.token.issued_at,
+            expires_at=live.token.expires_at,
+        )
+
+    async def exchange_token(
+        self,
+        subject_token: str,
+        *,
+        scopes: Iterable[str] = (),
+        resources: Iterable[str] = (),
+        ttl: int | None = None,
+    ) -> dict[str, Any]:
+        """Issue a narrower access token for one that is live (RFC 8693), for `ttl` seconds; returns the answer.
+
+        Raises OAuthError.
+        """
+        answer = await exchange.exchange(
+            self._context, subject_token, scopes=tuple(scopes), resources=tuple(resources), ttl=ttl
+        )
+        return answer.members()
+
+    async def purge_expired(self, *, limit: int = 200) -> PurgeResult:
+        """One bounded step of housekeeping; call it again until the result is `done`."""
+        return await admin.purge_expired(self._context, limit=limit)
+
+
+def _public(client: Client) -> Client:
+    return replace(client, secrets=(), mac=b"")
+
+
+def _shown(request: AuthorizationRequest) -> AuthorizationRequest:
+    return replace(request, client=_public(request.client))

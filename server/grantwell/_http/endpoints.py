@@ -1,0 +1,132 @@
+"""The endpoints that clients call: token, revocation, registration, and the two metadata documents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.types import Receive, Scope, Send
+
+from .._flows import register, revoke, token
+from .._flows.context import Context
+from .._protocol.discovery import authorization_server_metadata, protected_resource_metadata
+from .._protocol.json_documents import is_json, parse_object
+from ..config import Settings
+from ..errors import ClientMetadataError, OAuthError, StoreUnavailable
+from .answers import (
+    Answer,
+    empty_answer,
+    error_answer,
+    json_answer,
+    method_not_allowed,
+    not_found,
+    preflight_answer,
+    send_answer,
+)
+from .requests import ClientDisconnected, client_address, header_text, header_values, read_body, read_form
+
+Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
+
+WELL_KNOWN = "/.well-known/"
+_SERVER_METADATA = "/.well-known/oauth-authorization-server"
+_OPENID_METADATA = "/.well-known/openid-configuration"
+_RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
+
+
+class Endpoints:
+    """The endpoints of one server, found by their exact path."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        settings = context.settings
+        self._posts: dict[str, Endpoint] = {
+            settings.token_endpoint: self._token,
+            settings.revocation_endpoint: self._revoke,
+        }
+        if settings.client_registration_endpoint is not None:
+            self._posts[settings.client_registration_endpoint] = self._register
+        self._documents = _documents(settings)
+
+    def serves(self, path: str) -> bool:
+        """Whether a path (below the mount) is one of these endpoints."""
+        return path in self._posts
+
+    async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to an endpoint."""
+        try:
+            answer = await self._answer(path, scope, receive)
+        except ClientDisconnected:
+            return
+        await send_answer(answer, scope, receive, send, cors=True)
+
+    async def _answer(self, path: str, scope: Scope, receive: Receive) -> Answer:
+        if scope["type"] != "http":
+            return not_found()
+        if scope["method"] == "OPTIONS":
+            return preflight_answer()
+        if scope["method"] != "POST":
+            return method_not_allowed("POST, OPTIONS")
+        try:
+            return await self._posts[path](scope, receive)
+        except OAuthError as error:
+            return await error_answer(self._context, error, endpoint=path)
+        except StoreUnavailable as error:
+            unavailable = OAuthError("temporarily_unavailable", reason=str(error))
+            return await error_answer(self._context, unavailable, endpoint=path)
+
+    async def _token(self, scope: Scope, receive: Receive) -> Answer:
+        form = await read_form(scope, receive)
+        work = token.issue(self._context, header_values(scope, b"authorization"), form)
+        if self._context.hooks.token_exchange is None:
+            return json_answer((await work).members())
+        # What the callback did upstream must reach the database, whether or not the client still waits for it.
+        return json_answer((await asyncio.shield(asyncio.ensure_future(work))).members())
+
+    async def _revoke(self, scope: Scope, receive: Receive) -> Answer:
+        form = await read_form(scope, receive)
+        await revoke.revoke(self._context, header_values(scope, b"authorization"), form)
+        return empty_answer(200)
+
+    async def _register(self, scope: Scope, receive: Receive) -> Answer:
+        if not is_json(header_text(scope, b"content-type")):
+            raise ClientMetadataError("The body must be application/json.")
+        try:
+            document = parse_object(await read_body(scope, receive))
+        except ValueError as error:
+            raise ClientMetadataError(f"The body is not acceptable JSON: {error}") from error
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        address = client_address(scope, self._context.settings.trusted_proxies)
+        return json_answer(await register.register(self._context, document, headers, address), status=201)
+
+    async def well_known(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request below `/.well-known/oauth-*`; what is not there is a clean 404."""
+        await send_answer(self._well_known_answer(path, scope), scope, receive, send, cors=True)
+
+    def serves_well_known(self, path: str) -> bool:
+        """Whether a path belongs to the metadata of OAuth, be there a document or not."""
+        return path in self._documents or path.startswith(("/.well-known/oauth-", _OPENID_METADATA))
+
+    def _well_known_answer(self, path: str, scope: Scope) -> Answer:
+        document = self._documents.get(path)
+        if document is None or scope["type"] != "http":
+            return not_found()
+        if scope["method"] == "OPTIONS":
+            return preflight_answer()
+        if scope["method"] not in ("GET", "HEAD"):
+            return method_not_allowed("GET, HEAD, OPTIONS")
+        return document
+
+
+def _documents(settings: Settings) -> dict[str, Answer]:
+    """The metadata documents by path: path-inserted (RFC 8414 section 3.1, RFC 9728 section 3.1) and at the root."""
+    server = json_answer(authorization_server_metadata(settings), headers=())
+    issuer_path = settings.issuer_url.path
+    documents = {base + path: server for base in (_SERVER_METADATA, _OPENID_METADATA) for path in ("", issuer_path)}
+    documents[issuer_path + _OPENID_METADATA] = server
+    by_identifier = {resource.identifier: resource for resource in settings.resources}
+    for resource in by_identifier.values():
+        document = json_answer(protected_resource_metadata(settings, resource), headers=())
+        documents[resource.metadata_path] = document
+        if len(by_identifier) == 1 or resource.identifier == settings.issuer_url.origin:
+            documents[_RESOURCE_METADATA] = document
+    return documents

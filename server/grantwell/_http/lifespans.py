@@ -1,0 +1,89 @@
+"""The lifespans of the wrapped applications, run as a server would run them (ASGI lifespan protocol)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp, Message
+
+log = logging.getLogger("grantwell")
+
+
+class LifespanFailed(Exception):
+    """A wrapped application could not start or stop; the message is its own."""
+
+
+class Lifespan:
+    """One application's lifespan. `state` is what it leaves for its requests."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self.state: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Start the application, and wait until it is ready; one that knows no lifespan is ready at once."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        await self._tell("lifespan.startup")
+
+    async def stop(self) -> None:
+        """Tell the application to stop, and wait until it has."""
+        if self._task is not None and not self._task.done():
+            await self._tell("lifespan.shutdown")
+            await self._task
+        self._task = None
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        await self._app(scope, self._to_app.get, self._from_app.put)
+
+    async def _tell(self, event: str) -> None:
+        task = self._task
+        if task is None:
+            return
+        await self._to_app.put({"type": event})
+        answer = asyncio.ensure_future(self._from_app.get())
+        await asyncio.wait({answer, task}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            answer.cancel()
+            if (error := task.exception()) is not None:
+                # As servers do: an application that raises on the lifespan scope does not know it.
+                log.debug("an application does not support lifespans: %r", error)
+            return
+        message = answer.result()
+        if message["type"] == f"{event}.failed":
+            raise LifespanFailed(message.get("message", "") or f"{event} failed")
+
+
+class Lifespans:
+    """The lifespans of several applications, started in order and stopped in reverse; each application once."""
+
+    def __init__(self, apps: Iterable[ASGIApp]) -> None:
+        self._lifespans: dict[int, Lifespan] = {}
+        for app in apps:
+            self._lifespans.setdefault(id(app), Lifespan(app))
+        self._started: list[Lifespan] = []
+
+    async def start(self) -> None:
+        """Start all; when one fails, those that had started are stopped. Raises LifespanFailed."""
+        try:
+            for lifespan in self._lifespans.values():
+                await lifespan.start()
+                self._started.append(lifespan)
+        except LifespanFailed:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop those that had started."""
+        while self._started:
+            await self._started.pop().stop()
+
+    def state_of(self, app: ASGIApp) -> dict[str, Any]:
+        """What the application's lifespan left for its requests."""
+        return self._lifespans[id(app)].state

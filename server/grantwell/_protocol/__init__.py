@@ -1,0 +1,1 @@
+"""The rules of OAuth as pure functions: no await, no clock, no randomness, no framework, no SQL."""
