@@ -1,0 +1,65 @@
+# Everything works on a machine that has make and Python 3.11 or newer: each target builds .venv by itself.
+#
+#   make run      the demo, with its own database and users, on this machine
+#   make test     the suite, with coverage of server/ and storage/
+#   make check    format, lint, import contracts, types, and the packages as they would be released
+#   make bench    the benchmarks
+#   make clean    removes what the others made
+#
+# PYTHON chooses the interpreter: make test PYTHON=python3.13
+
+PYTHON ?= python3
+MIN_COVERAGE := 95
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+# The stamps carry the version of Python, so that another PYTHON starts over.
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+READY := $(VENV)/ready-$(PYTHON_VERSION)
+RUN := $(VENV)/run-$(PYTHON_VERSION)
+DEV := $(VENV)/dev-$(PYTHON_VERSION)
+
+.PHONY: run test check bench clean
+
+run: $(RUN)
+	$(BIN)/grantwell serve --demo
+
+test: $(DEV)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='server/*,storage/*' --fail-under=$(MIN_COVERAGE)
+
+check: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python .ci/release_check.py
+
+bench: $(DEV)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+$(READY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Grantwell needs Python 3.11 or newer, and '$(PYTHON)' is $(or $(PYTHON_VERSION),not a Python that runs here)." \
+	    "Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	@$(PIP) install 'pip>=25.1'
+	@touch $@
+
+$(RUN): pyproject.toml | $(READY)
+	@echo "Installing Grantwell into $(VENV) …"
+	@$(PIP) install --editable '.[mcp]'
+	@touch $@
+
+$(DEV): pyproject.toml | $(READY)
+	@echo "Installing Grantwell and its development tools into $(VENV) …"
+	@$(PIP) install --editable '.[mcp]' --group dev
+	@touch $@ $(RUN)
