@@ -228,7 +228,8 @@ class Keyring:
         self._throttle_key = self._subkey(self._keys[0], _THROTTLE_LABEL)
 
     def _subkey(self, key: bytes, label: bytes) -> bytes:
-        return hkdf_sha256(key, salt=b"", info=label + canonical([self._issuer]))
+        # Without the issuer, so that the command line can read and write rows with the database and the key alone.
+        return hkdf_sha256(key, salt=b"", info=label)
 
     # Tokens ---------------------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class StoreUnavailable(GrantwellError):
 class OAuthError(GrantwellError):
     """An error answer as RFC 6749 section 5.2 has it.
 
-    `code` and `description` go to the client; `reason` goes only to the log and to `on_error`. `status` is the HTTP
+    `code` and `description` go to the client; `reason` and `client_id` go only to the log and to `on_error`. `status` is the HTTP
     status and `headers` are sent with it; both have the usual values for the code when not given. A
     `token_exchange_callback` raises it to answer the client: `invalid_grant` from there also revokes the grant.
     """
@@ -88,6 +88,7 @@ class OAuthError(GrantwellError):
         if self.status == 503:
             self.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
         self.reason = reason
+        self.client_id: str | None = None
         super().__init__(f"{self.code}: {self.description}")
 
 

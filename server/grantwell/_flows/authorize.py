@@ -74,13 +74,7 @@ async def parse(context: Context, parameters: Parameters) -> AuthorizationReques
     except OAuthError as error:
         if isinstance(error, AuthorizationError):
             raise
-        raise AuthorizationError(
-            error.code,
-            error.description,
-            redirect_to=_error_url(context.settings, redirect_uri, error, state),
-            trusted=client.origin == "operator",
-            reason=error.reason,
-        ) from error
+        raise _redirectable(context.settings, client, redirect_uri, state, error) from error
     return AuthorizationRequest(
         client_id=client.client_id,
         client=client,
@@ -177,6 +171,18 @@ def _scopes(settings: Settings, client: Client, resources: tuple[str, ...], para
     return scopes
 
 
+def _redirectable(
+    settings: Settings, client: Client, redirect_uri: str, state: str | None, error: OAuthError
+) -> AuthorizationError:
+    return AuthorizationError(
+        error.code,
+        error.description,
+        redirect_to=_error_url(settings, redirect_uri, error, state),
+        trusted=client.origin == "operator",
+        reason=error.reason,
+    )
+
+
 def _error_url(settings: Settings, redirect_uri: str, error: OAuthError, state: str | None) -> str:
     parameters = {"error": error.code, "error_description": error.description}
     return _redirect(settings, redirect_uri, parameters, state)
@@ -221,29 +227,8 @@ async def complete(
     now = context.now()
     granted = _granted_scopes(request, scopes)
     encoded = encode_props(props)
-    _check_user_id(user_id)
-    stored_metadata = _checked_metadata(metadata or {})
+    grant = _pending_grant(context.settings, request, user_id, granted, _checked_metadata(metadata or {}), now)
     await _still_valid(context, request)
-    ttl = (
-        max(context.settings.code_ttl, LOOPBACK_CODE_TTL)
-        if is_loopback(request.redirect_uri)
-        else context.settings.code_ttl
-    )
-    grant = Grant(
-        grant_id=_new_grant_id(),
-        user_id=user_id,
-        client_id=request.client_id,
-        scopes=granted,
-        resources=request.resources,
-        redirect_uri=request.redirect_uri,
-        metadata=stored_metadata,
-        created_at=now,
-        exchanged_at=None,
-        expires_at=now + ttl,
-        last_used_at=None,
-        revoked_at=None,
-        revoked_reason=None,
-    )
     data_key, sealed = context.keyring.seal_props(encoded, owner_of(grant), 0)
     text, code = make_code(
         context.keyring,
@@ -251,21 +236,45 @@ async def complete(
         DataKey(data_key, sealed.version),
         code_challenge=request.code_challenge,
         now=now,
-        expires_at=now + ttl,
+        expires_at=grant.expires_at or now,
     )
-    match await context.store.add_grant(
+    outcome = await context.store.add_grant(
         NewGrant(grant=grant, code=code, props=sealed, interaction=interaction, now=now)
-    ):
-        case "client_gone":
-            raise AuthorizationError("invalid_request", "The client is not known here.", reason="client deleted")
-        case "interaction_closed":
-            raise AuthorizationError("invalid_request", "This request was answered before, or has run out.")
-        case "added":
-            context.uses.note_client(context.store, request.client_id, request.client.last_used_at, now)
-            await context.tell(
-                "grant_issued", now, client_id=request.client_id, user_id=user_id, grant_id=grant.grant_id
-            )
+    )
+    if outcome == "client_gone":
+        raise AuthorizationError("invalid_request", "The client is not known here.", reason="client deleted")
+    if outcome == "interaction_closed":
+        raise AuthorizationError("invalid_request", "This request was answered before, or has run out.")
+    context.uses.note_client(context.store, request.client_id, request.client.last_used_at, now)
+    await context.tell("grant_issued", now, client_id=request.client_id, user_id=user_id, grant_id=grant.grant_id)
     return _redirect(context.settings, request.redirect_uri, {"code": text}, request.state)
+
+
+def _pending_grant(
+    settings: Settings,
+    request: AuthorizationRequest,
+    user_id: str,
+    scopes: tuple[str, ...],
+    metadata: dict[str, Any],
+    now: int,
+) -> Grant:
+    _check_user_id(user_id)
+    ttl = max(settings.code_ttl, LOOPBACK_CODE_TTL) if is_loopback(request.redirect_uri) else settings.code_ttl
+    return Grant(
+        grant_id=_new_grant_id(),
+        user_id=user_id,
+        client_id=request.client_id,
+        scopes=scopes,
+        resources=request.resources,
+        redirect_uri=request.redirect_uri,
+        metadata=metadata,
+        created_at=now,
+        exchanged_at=None,
+        expires_at=now + ttl,
+        last_used_at=None,
+        revoked_at=None,
+        revoked_reason=None,
+    )
 
 
 async def deny(context: Context, request: AuthorizationRequest, *, user_id: str | None) -> str:
@@ -274,6 +283,12 @@ async def deny(context: Context, request: AuthorizationRequest, *, user_id: str 
     await context.tell("grant_denied", context.now(), client_id=request.client_id, user_id=user_id)
     error = OAuthError("access_denied")
     return _error_url(context.settings, request.redirect_uri, error, request.state)
+
+
+async def refuse(context: Context, request: AuthorizationRequest, error: OAuthError) -> AuthorizationError:
+    """The error of a valid request, for its client. Raises AuthorizationError if it is not valid any more."""
+    await _still_valid(context, request)
+    return _redirectable(context.settings, request.client, request.redirect_uri, request.state, error)
 
 
 async def _still_valid(context: Context, request: AuthorizationRequest) -> None:

@@ -1,4 +1,4 @@
-"""Token revocation (RFC 7009): a client ends its own token; for any other the answer is the same and nothing is done."""
+"""Token revocation (RFC 7009): a client ends its own token; for any other the answer is the same."""
 
 from __future__ import annotations
 

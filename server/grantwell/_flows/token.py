@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .._protocol.forms import Parameters
 from ..errors import OAuthError
+from ..records import Client
 from . import code, refresh
 from .clients import authenticate
 from .context import Context
@@ -19,6 +20,14 @@ async def issue(context: Context, authorization: Sequence[bytes], form: Paramete
     now = context.now()
     refuse_repeated(form)
     client = await authenticate(context, authorization, form, now)
+    try:
+        return await _issue(context, client, form, now)
+    except OAuthError as error:
+        error.client_id = client.client_id
+        raise
+
+
+async def _issue(context: Context, client: Client, form: Parameters, now: int) -> TokenAnswer:
     match form.one("grant_type"):
         case None:
             raise OAuthError("invalid_request", "The grant_type parameter is missing.")

@@ -28,7 +28,6 @@ OPEN_CORS: Headers = (
     (b"access-control-expose-headers", b"WWW-Authenticate, Retry-After"),
 )
 _PREFLIGHT: Headers = (
-    (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"*"),
     # The wildcard does not cover Authorization (Fetch standard, section 4.9).
     (b"access-control-allow-headers", b"Authorization, *"),
@@ -57,7 +56,7 @@ def empty_answer(status: int, headers: Headers = NO_STORE) -> Answer:
 
 
 def preflight_answer() -> Answer:
-    """The answer to a CORS preflight: any origin, without credentials."""
+    """The answer to a CORS preflight, to be sent with `cors`: any origin, without credentials."""
     return Answer(204, _PREFLIGHT)
 
 
@@ -72,9 +71,9 @@ def not_found() -> Answer:
     return _rendered(OAuthError("invalid_request", "Nothing is here.", status=404))
 
 
-async def error_answer(context: Context, error: OAuthError, *, endpoint: str, client_id: str | None = None) -> Answer:
+async def error_answer(context: Context, error: OAuthError, *, endpoint: str) -> Answer:
     """An error answer, as `on_error` wants it; the reason goes to the log alone."""
-    return _rendered(await _reviewed(context, error, endpoint, client_id))
+    return _rendered(await _reviewed(context, error, endpoint))
 
 
 async def challenge_answer(
@@ -82,7 +81,7 @@ async def challenge_answer(
 ) -> Answer:
     """The refusal of a protected call, with a challenge where another token would do (RFC 6750 section 3)."""
     if isinstance(error, OAuthError):
-        error = await _reviewed(context, error, resource.prefix, None)
+        error = await _reviewed(context, error, resource.prefix)
         scopes: Iterable[str] = resource.scopes
     else:
         scopes = error.required_scopes or resource.scopes
@@ -103,8 +102,8 @@ def missing_token_answer(resource: ProtectedResource) -> Answer:
     return empty_answer(401, ((b"www-authenticate", header.encode("ascii")), *NO_STORE))
 
 
-async def _reviewed(context: Context, error: OAuthError, endpoint: str, client_id: str | None) -> OAuthError:
-    log.info("refused at %s: %s client=%r reason=%r", endpoint, error.code, client_id, error.reason)
+async def _reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuthError:
+    log.info("refused at %s: %s client=%r reason=%r", endpoint, error.code, error.client_id, error.reason)
     if context.hooks.on_error is None:
         return error
     event = ErrorEvent(
@@ -113,7 +112,7 @@ async def _reviewed(context: Context, error: OAuthError, endpoint: str, client_i
         description=error.description,
         status=error.status,
         reason=error.reason,
-        client_id=client_id,
+        client_id=error.client_id,
     )
     try:
         replacement = await hooks.call(context.hooks.on_error, event)

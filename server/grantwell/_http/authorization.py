@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 
 from .._flows import admin, authorize, exchange
@@ -14,11 +15,12 @@ from .._flows.bearer import opened_principal
 from .._flows.clients import find
 from .._flows.context import Context
 from .._protocol.forms import parse_parameters
+from .._protocol.redirects import display_host, is_loopback
 from ..config import Settings
 from ..errors import AuthorizationError, OAuthError
 from ..records import Client, Grant, Principal, RevocationReason
 from ..store import ClientQuery, GrantQuery, InteractionKey, Page, PurgeResult
-from .requests import read_form
+from .requests import client_address, read_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,40 @@ class OAuthHelpers:
     async def deny_authorization(self, request: AuthorizationRequest, *, user_id: str | None = None) -> str:
         """Refuse what was asked for, and return the URL to send the browser to. Raises AuthorizationError."""
         return await authorize.deny(self._context, request, user_id=user_id)
+
+    async def refuse_authorization(
+        self, request: AuthorizationRequest, code: str, description: str | None = None
+    ) -> AuthorizationError:
+        """The error of a valid request that cannot be served as it asks: `login_required` for `prompt=none`.
+
+        Send the browser to its `redirect_to` if it is `trusted` or somebody has signed in. Raises AuthorizationError.
+        """
+        return await authorize.refuse(self._context, request, OAuthError(code, description))
+
+    async def read_form(self, request: Request, *, repeatable: Collection[str] = ()) -> ImmutableMultiDict[str, str]:
+        """The fields of a form that was sent to a page, read strictly and within limits (64 KiB, ten seconds).
+
+        No field is there twice but for those named `repeatable`. Raises OAuthError for what is not plainly a form,
+        and Starlette's ClientDisconnect.
+        """
+        fields = await read_form(request.scope, request.receive)
+        if fields.repeated(frozenset(repeatable)) is not None:
+            raise OAuthError("invalid_request", "A field was sent more than once.")
+        return ImmutableMultiDict([(name, value) for name in fields.names() for value in fields.many(name) or ("",)])
+
+    def client_address(self, request: Request) -> str | None:
+        """The sender's IP address, behind the proxies that are trusted; None where the server does not tell."""
+        return client_address(request.scope, self.settings.trusted_proxies)
+
+    @staticmethod
+    def redirect_host(redirect_uri: str) -> str:
+        """What a person is to be shown of a redirect URI: host and port, or the scheme of a private-use one."""
+        return display_host(redirect_uri)
+
+    @staticmethod
+    def is_loopback(redirect_uri: str) -> bool:
+        """Whether a redirect URI leads to a program on the user's own computer (RFC 8252 section 7.3)."""
+        return is_loopback(redirect_uri)
 
     async def lookup_client(self, client_id: str) -> Client | None:
         """The client of this id, without its secrets."""

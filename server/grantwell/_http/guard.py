@@ -54,7 +54,7 @@ class Guard:
             elif name == b"access-control-request-method":
                 preflight = True
         if from_browser and preflight and scope.get("method") == "OPTIONS":
-            return await send_answer(preflight_answer(), scope, receive, send)
+            return await send_answer(preflight_answer(), scope, receive, send, cors=True)
         admitted = await self._admit(resource, authorization, scope)
         if isinstance(admitted, Answer):
             return await send_answer(admitted, scope, receive, send, cors=from_browser)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from .._protocol.forms import Parameters, is_form, parse_parameters
@@ -15,7 +16,7 @@ MAX_BODY_BYTES = 64 * 1024
 BODY_DEADLINE_SECONDS = 10.0
 
 
-class ClientDisconnected(Exception):
+class ClientDisconnected(ClientDisconnect):
     """The client left before its request was complete; nobody waits for an answer."""
 
 
