@@ -18,6 +18,7 @@ _HTTP_URL = re.compile(
     rf"(?:\?(?P<query>{_QUERY}))?"
     rf"(?:#(?P<fragment>{_QUERY}))?"
 )
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -76,9 +77,11 @@ def _is_host(host: str) -> bool:
         except AddressValueError:
             return False
         return True
-    if re.fullmatch(r"[0-9.]+", host) or re.fullmatch(r"0[xX][0-9A-Fa-f.xX]*", host):
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        # Browsers read a host that ends in a number as an IPv4 address, however oddly it is written (WHATWG URL).
         try:
             IPv4Address(host)
         except AddressValueError:
             return False
-    return ".." not in host and not host.endswith((".", "-"))
+    return all(0 < len(label) <= 63 for label in labels)

@@ -22,6 +22,10 @@ _ENDPOINT = re.compile(r"(?:/[A-Za-z0-9\-._~]+)+")
 _PREFIX = re.compile(r"/|(?:/[A-Za-z0-9\-._~]+)+")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
+# What browsers handle themselves; a redirect there would not reach an application.
+_TAKEN_SCHEMES = frozenset(
+    "about blob data file filesystem ftp http https intent javascript mailto tel vbscript view-source ws wss".split(" ")
+)
 _WELL_KNOWN_RESOURCE = "/.well-known/oauth-protected-resource"
 
 # Schemes without a dot that editors registered before RFC 8252 section 7.1 was followed.
@@ -250,7 +254,8 @@ def _protected_resource(issuer: str, issuer_url: HttpUrl, prefix: str, resource:
             raise ConfigurationError(
                 "resources", f"{scope!r} of {prefix!r} is not a scope token (RFC 6749 section 3.3)."
             )
-    metadata_path = _WELL_KNOWN_RESOURCE + url.path
+    # "any terminating slash following the host component MUST be removed" (RFC 9728 section 3.1)
+    metadata_path = _WELL_KNOWN_RESOURCE + ("" if url.path == "/" else url.path)
     return ProtectedResource(
         prefix=prefix,
         identifier=identifier,
@@ -286,10 +291,12 @@ def _timeout(value: float) -> float:
 
 
 def _schemes(schemes: Iterable[str]) -> frozenset[str]:
+    if isinstance(schemes, str):
+        raise ConfigurationError("private_use_schemes", "must be a list of strings, not one string.")
     chosen = frozenset(schemes)
     for scheme in chosen:
-        if not _SCHEME.fullmatch(scheme):
-            raise ConfigurationError("private_use_schemes", f"{scheme!r} is not a URI scheme in lower case.")
+        if not _SCHEME.fullmatch(scheme) or scheme in _TAKEN_SCHEMES:
+            raise ConfigurationError("private_use_schemes", f"{scheme!r} is not a scheme that an application may own.")
     return chosen
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantwell._protocol.challenges import MAX_TOKEN_LENGTH, bearer_credential, challenge
+from grantwell._protocol.challenges import bearer_credential, challenge
 from grantwell.errors import OAuthError
 from tests.protocol.attempts import attempt
 
@@ -26,7 +26,7 @@ def test_the_scheme_is_read_in_any_case_and_behind_any_number_of_spaces(header: 
 @requirement("S-083")
 def test_every_character_of_token68_is_read() -> None:
     assert bearer_credential([b"Bearer aZ09-._~+/=="], b"") == "aZ09-._~+/=="
-    assert bearer_credential([b"Bearer " + b"x" * MAX_TOKEN_LENGTH], b"") == "x" * MAX_TOKEN_LENGTH
+    assert bearer_credential([b"Bearer " + b"x" * 512], b"") == "x" * 512
 
 
 @requirement("A-256", "S-095", "S-085")
@@ -67,7 +67,7 @@ def test_without_a_bearer_header_there_is_no_credential_whatever_the_query_says(
         b"Bearer a\x00b",
         b"Bearer abc\n",
         b"Bearer a\r\n b",
-        b"Bearer " + b"x" * (MAX_TOKEN_LENGTH + 1),
+        b"Bearer " + b"x" * 513,
         b"Bearer " + b"x" * 65_536,
         b"Bearer " + b" " * 65_536 + b"x",
     ],

@@ -196,6 +196,7 @@ def test_response_types_are_narrowed(settings: Settings) -> None:
         ({METHODS: ["none", "client_secret_post"]}, "client_secret_post"),
         ({METHODS: ["private_key_jwt", "none"]}, "none"),
         ({METHOD: "none", "token_endpoint_auth_signing_alg": "RS256"}, "none"),
+        ({"token_endpoint_auth_signing_alg_values_supported": ["RS256"]}, "client_secret_basic"),
     ],
 )
 def test_the_authentication_method_is_negotiated(
@@ -238,7 +239,8 @@ def test_an_authentication_method_that_the_server_has_not_is_refused(
         ("read", ("read",)),
         ("write read", ("write", "read")),
         ("read admin *", ("read",)),
-        ("offline_access read read", ("offline_access", "read")),
+        ("offline_access read read", ("read",)),
+        ("offline_access", None),
         ("", None),
     ],
 )
@@ -391,6 +393,19 @@ def test_contacts_links_and_software_are_kept_and_empty_ones_dropped(settings: S
     assert accepted(settings, **empty).metadata == {}
 
 
+@requirement("A-105", "A-027")
+def test_the_limits_themselves_are_allowed(settings: Settings) -> None:
+    parsed = accepted(
+        settings,
+        redirect_uris=[f"{URI}/{number}" for number in range(20)],
+        grant_types=["authorization_code"] * 32,
+        contacts=["x" * 255] * 10,
+        software_id="x" * 255,
+    )
+    assert len(parsed.redirect_uris) == 20
+    assert parsed.metadata == {"contacts": ["x" * 255] * 10, "software_id": "x" * 255}
+
+
 @requirement("A-105", "A-101")
 @pytest.mark.parametrize(
     "members",
@@ -417,6 +432,7 @@ def test_every_member_has_a_limit(members: dict[str, Any], settings: Settings) -
         {"jwks": {}},
         {"jwks": {"keys": {}}},
         {"jwks": {"keys": [1]}},
+        {"jwks": {"keys": [{}] * 21}},
         {"jwks": {"keys": [{}] * 500}},
         {"jwks": {"keys": [{"kty": "RSA", "n": "x", "e": "AQAB", "d": "x"}]}},
         {"jwks": {"keys": [{"kty": "EC"}, {"kty": "oct"}]}},

@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantwell._protocol.forms import (
-    MAX_FIELDS,
-    MAX_NAME_LENGTH,
     Parameters,
     decode_component,
     is_form,
@@ -140,7 +138,7 @@ def test_bad_escapes_bytes_that_are_not_utf_8_and_controls_are_refused_in_names_
 
 
 @requirement("A-157", "A-055")
-@pytest.mark.parametrize("count", [MAX_FIELDS + 1, 1001, 200_000])
+@pytest.mark.parametrize("count", [33, 1001, 200_000])
 def test_too_many_fields_are_refused(count: int) -> None:
     for field in (b"a=1", b"", b"a"):
         with pytest.raises(OAuthError, match="too many"):
@@ -149,8 +147,8 @@ def test_too_many_fields_are_refused(count: int) -> None:
 
 @requirement("A-157")
 def test_the_limit_itself_is_allowed() -> None:
-    raw = b"&".join(b"n%d=1" % number for number in range(MAX_FIELDS))
-    assert len(parse_parameters(raw).names()) == MAX_FIELDS
+    raw = b"&".join(b"n%d=1" % number for number in range(32))
+    assert len(parse_parameters(raw).names()) == 32
 
 
 @requirement("A-160")
@@ -160,9 +158,9 @@ def test_an_oversize_value_is_neither_cut_nor_dropped() -> None:
 
 @requirement("S-022")
 def test_names_have_a_limit() -> None:
-    assert parse_parameters(b"n" * MAX_NAME_LENGTH).names() == {"n" * MAX_NAME_LENGTH}
+    assert parse_parameters(b"n" * 128).names() == {"n" * 128}
     with pytest.raises(OAuthError, match="name of a parameter"):
-        parse_parameters(b"n" * (MAX_NAME_LENGTH + 1) + b"=1")
+        parse_parameters(b"n" * 129 + b"=1")
 
 
 @requirement("A-165", "S-015")
@@ -183,7 +181,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=[*map
 
 
 @requirement("S-013")
-@given(st.lists(st.tuples(TEXT.filter(lambda name: len(name) <= MAX_NAME_LENGTH), TEXT), max_size=MAX_FIELDS))
+@given(st.lists(st.tuples(TEXT.filter(lambda name: len(name) <= 128), TEXT), max_size=32))
 def test_what_a_strict_writer_encodes_is_read_back(pairs: list[tuple[str, str]]) -> None:
     parameters = parse_parameters(urlencode(pairs).encode())
     assert parameters.names() == {name for name, _ in pairs}

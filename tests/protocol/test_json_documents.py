@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantwell._protocol.json_documents import MAX_DEPTH, MAX_INTEGER, MAX_MEMBERS, is_json, parse_object
+from grantwell._protocol.json_documents import is_json, parse_object
 from tests.protocol.attempts import attempt
 
 requirement = pytest.mark.requirement
+
+MAX_INTEGER = 9_007_199_254_740_991
 
 
 @requirement("A-104", "S-388")
@@ -63,7 +65,8 @@ def test_members_of_the_same_name_are_refused_at_any_depth(raw: bytes) -> None:
     [
         (b"[" * 100_000, "nested"),
         (b'{"a":' * 100_000, "nested"),
-        (b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}", "nested"),
+        (b'{"a":' + b"[" * 8 + b"]" * 8 + b"}", "nested"),
+        (b'{"a":[{},[],"]}",{},[],' + b"[" * 7 + b"]" * 7 + b"]}", "nested"),
         (b'{"a":' + b"9" * 5_000 + b"}", "53 bits"),
         (b'{"a":9223372036854775808}', "53 bits"),
         (b'{"a":-9007199254740992}', "53 bits"),
@@ -116,14 +119,14 @@ def test_what_breaks_python_or_reads_differently_elsewhere_is_refused(raw: bytes
 
 @requirement("A-103")
 def test_the_limits_themselves_are_allowed() -> None:
-    assert parse_object(b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}")
+    assert parse_object(b'{"a":' + b"[" * 7 + b"]" * 7 + b"}")
     assert parse_object(b'{"a":[[],[],{},[],[],{},[],[],{},[]]}')
     assert parse_object(b'{"a":%d,"b":%d}' % (MAX_INTEGER, -MAX_INTEGER)) == {"a": MAX_INTEGER, "b": -MAX_INTEGER}
-    assert len(parse_object(json.dumps({str(number): 0 for number in range(MAX_MEMBERS)}).encode())) == MAX_MEMBERS
+    assert len(parse_object(json.dumps({str(number): 0 for number in range(256)}).encode())) == 256
 
 
 @requirement("A-105")
-@pytest.mark.parametrize("count", [MAX_MEMBERS + 1, 100_000])
+@pytest.mark.parametrize("count", [257, 100_000])
 def test_too_many_members_are_refused_in_any_object(count: int) -> None:
     many = json.dumps({str(number): 0 for number in range(count)})
     for document in (many, f'{{"a":[{many}]}}'):
@@ -157,7 +160,7 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
-@given(st.dictionaries(NAMES, PLAIN, max_size=4).filter(lambda document: _depth(document) <= MAX_DEPTH), st.booleans())
+@given(st.dictionaries(NAMES, PLAIN, max_size=4).filter(lambda document: _depth(document) <= 8), st.booleans())
 def test_whatever_is_within_the_limits_is_read_back(document: dict[str, Any], ascii_only: bool) -> None:
     assert parse_object(json.dumps(document, ensure_ascii=ascii_only).encode()) == document
 

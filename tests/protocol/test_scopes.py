@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantwell._protocol.scopes import MAX_SCOPE_LENGTH, MAX_SCOPES, format_scope, parse_scope
+from grantwell._protocol.scopes import format_scope, parse_scope
 from grantwell.errors import OAuthError
 from tests.protocol.attempts import attempt
 
@@ -68,10 +68,10 @@ def test_a_comma_is_part_of_a_scope_and_separates_nothing() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        " ".join(f"s{number}" for number in range(MAX_SCOPES + 1)),
-        " ".join(["s"] * (MAX_SCOPES + 1)),
+        " ".join(f"s{number}" for number in range(65)),
+        " ".join(["s"] * 65),
         " ".join(["s"] * 10_000),
-        "x" * (MAX_SCOPE_LENGTH + 1),
+        "x" * 129,
         "x" * 65_536,
     ],
 )
@@ -83,15 +83,15 @@ def test_too_many_and_too_long_scopes_are_refused(text: str) -> None:
 
 @requirement("A-213")
 def test_the_limits_themselves_are_allowed() -> None:
-    scopes = tuple(f"{number:x>{MAX_SCOPE_LENGTH}}" for number in range(MAX_SCOPES))
+    scopes = tuple(f"{number:x>128}" for number in range(64))
     assert parse_scope(" ".join(scopes)) == scopes
 
 
-TOKEN = st.text([chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"\\'], min_size=1, max_size=MAX_SCOPE_LENGTH)
+TOKEN = st.text([chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"\\'], min_size=1, max_size=128)
 
 
 @requirement("S-146")
-@given(st.lists(TOKEN, min_size=1, max_size=MAX_SCOPES, unique=True))
+@given(st.lists(TOKEN, min_size=1, max_size=64, unique=True))
 def test_what_is_formatted_is_read_back(scopes: list[str]) -> None:
     assert parse_scope(format_scope(scopes)) == tuple(scopes)
 

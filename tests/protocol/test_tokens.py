@@ -124,6 +124,14 @@ def test_a_family_has_one_spelling() -> None:
     assert parse_token(with_checksum(REFRESH[:-6])) is not None
 
 
+@requirement("A-161")
+def test_a_right_checksum_makes_no_token_of_other_text() -> None:
+    others = ["gwx_" + "A" * 59, "gwa_" + "A" * 81, "gws_" + "A" * 59, "gwa_" + "." * 59, "gwa_" + "A" * 58 + "\n", ""]
+    assert [parse_token(with_checksum(body)) for body in others] == [None] * len(others)
+    assert parse_token(with_checksum("gwa_" + "A" * 59)) is not None
+    assert parse_token("gwa_" + "\ud800" * 65) is None
+
+
 def with_checksum(body: str) -> str:
     return body + urlsafe_b64encode(crc32(body.encode()).to_bytes(4, "big")).decode().rstrip("=")
 

@@ -64,9 +64,9 @@ async def parse(context: Context, parameters: Parameters) -> AuthorizationReques
     state = None
     try:
         # From here on the browser may be sent to the client, with what is wrong.
+        state = _checked_state(parameters.one("state"))
         if parameters.repeated(frozenset({"resource"})) is not None:
             raise OAuthError("invalid_request", "A parameter was sent more than once.")
-        state = _checked_state(parameters.one("state"))
         _check_response(client, parameters)
         challenge = check_challenge(parameters.one("code_challenge"), parameters.one("code_challenge_method"))
         resources = _resources(context.settings, parameters)

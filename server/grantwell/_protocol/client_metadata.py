@@ -150,9 +150,12 @@ def _scopes(document: Mapping[str, Any], settings: Settings) -> tuple[str, ...] 
     if text == "":
         return None
     try:
-        wanted = parse_scope(text)
+        # Whether refresh tokens are issued is a matter of grant_types, so this one limits nothing.
+        wanted = [scope for scope in parse_scope(text) if scope != "offline_access"]
     except OAuthError as error:
         raise ClientMetadataError("scope must be at most 64 scopes between single spaces.") from error
+    if not wanted:
+        return None
     offered = settings.scopes
     known = tuple(scope for scope in wanted if scope in offered)
     if offered and not known:

@@ -59,10 +59,11 @@ def strings(name: str, value: object, most: int) -> list[str]:
 
 def https_url(name: str, value: object) -> str:
     """The value of a member that must be an https URL. Raises ClientMetadataError."""
-    url = parse_http_url(value) if isinstance(value, str) else None
-    if url is None or not url.is_https or not isinstance(value, str):
-        raise ClientMetadataError(f"{name} must be an https URL.")
-    return value
+    if isinstance(value, str):
+        url = parse_http_url(value)
+        if url is not None and url.is_https:
+            return value
+    raise ClientMetadataError(f"{name} must be an https URL.")
 
 
 def _contacts(document: Mapping[str, Any]) -> list[str]:
