@@ -1,0 +1,57 @@
+"""Brings a database to the schema that `grantwell_storage` needs. Alembic, with a version table of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DatabaseError
+
+from grantwell_storage import schema, sqlite
+
+__all__ = ["upgrade"]
+
+_LOCK_SECONDS = 30.0
+
+
+def upgrade(url: str) -> None:
+    """Create or upgrade the schema of the database at `url`, in one transaction; do nothing if it is up to date.
+
+    A new SQLite file is readable by its owner alone. Two processes may call this at once: one migrates, the other
+    waits. Raises ConfigurationError for a URL that cannot work, SchemaError for a database that is not ours or is of
+    a version we do not know, StoreUnavailable if its lock is not had in 30 seconds; then nothing was changed.
+    """
+    parsed = sqlite.parse_url(url)
+    path = sqlite.path_of(parsed)
+    sqlite.create_file(path)
+    engine = sqlite.plain_engine(path, read_only=False, busy_seconds=_LOCK_SECONDS)
+    try:
+        with engine.begin() as connection:
+            _migrate(connection, parsed)
+        sqlite.keep_write_ahead_log(path)
+    except DatabaseError as error:
+        raise schema.refusal(parsed, error) from error
+    finally:
+        engine.dispose()
+
+
+def _migrate(connection: Connection, url: URL) -> None:
+    config = _config()
+    versions = schema.found(connection)
+    if versions is None:
+        names = schema.strangers(connection)
+        if names:
+            raise schema.occupied(url, names)
+    elif not set(versions) <= {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
+        raise schema.different(url, versions)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config

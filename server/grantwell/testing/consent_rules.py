@@ -1,0 +1,182 @@
+"""Consents: a pending grant with its code, for an interaction that is answered once; and the listing of grants."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import pytest
+
+from ..records import Grant
+from ..store import GrantQuery, Revocation, UserChange
+from .samples import (
+    CODE_TTL,
+    GRANT,
+    GRANT_TTL,
+    NOW,
+    USER,
+    CompleteStore,
+    client,
+    consent,
+    digest,
+    given_browser,
+    given_consent,
+    given_exchanged,
+    key,
+    redemption,
+    session,
+    user,
+    waiting,
+)
+
+REQUEST = key("request", "browser")
+
+
+class ConsentRules:
+    """What a store must do with consents."""
+
+    async def test_a_consent_is_found_as_it_was_stored(self, store: CompleteStore) -> None:
+        new = await given_consent(store)
+        assert await store.get_grant(GRANT) == new.grant
+        found = await store.get_code(GRANT, new.code.digest)
+        assert found is not None
+        assert (found.grant, found.code, found.props, found.generation) == (new.grant, new.code, new.props, 0)
+
+    async def test_a_code_is_found_only_with_its_grant_and_its_digest(self, store: CompleteStore) -> None:
+        first = await given_consent(store)
+        second = await given_consent(store, consent("grant-2"))
+        assert await store.get_code(GRANT, second.code.digest) is None
+        assert await store.get_code("grant-2", first.code.digest) is None
+        assert await store.get_code("grant-3", first.code.digest) is None
+
+    async def test_a_consent_for_a_client_that_is_gone_is_refused(self, store: CompleteStore) -> None:
+        await given_browser(store)
+        assert await store.add_grant(consent(interaction=REQUEST)) == "client_gone"
+        assert await store.get_grant(GRANT) is None
+        assert await store.get_interaction(REQUEST, NOW) is not None
+
+    async def test_a_consent_closes_its_interaction(self, store: CompleteStore) -> None:
+        await given_browser(store)
+        await given_consent(store, consent(interaction=REQUEST))
+        assert await store.get_interaction(REQUEST, NOW) is None
+        assert not await store.close_interaction(REQUEST, NOW)
+
+    async def test_of_racing_consents_to_one_interaction_one_is_stored(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await given_browser(store)
+        outcomes = await asyncio.gather(
+            *(store.add_grant(consent(f"grant-{number}", interaction=REQUEST)) for number in range(8))
+        )
+        assert sorted(outcomes) == ["added"] + ["interaction_closed"] * 7
+        assert len((await store.list_grants(GrantQuery(now=NOW))).items) == 1
+
+    async def test_a_closed_interaction_takes_no_consent(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await given_browser(store)
+        assert await store.close_interaction(REQUEST, NOW)
+        await _assert_refused(store, NOW)
+
+    @pytest.mark.parametrize("now", [NOW + 600, NOW + 601])
+    async def test_an_interaction_past_its_end_takes_no_consent(self, store: CompleteStore, now: int) -> None:
+        await store.add_client(client())
+        await given_browser(store)
+        await _assert_refused(store, now)
+
+    async def test_an_interaction_of_another_browser_takes_no_consent(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await given_browser(store)
+        await store.add_session(session("other browser", user_id=USER))
+        other = key("request", "other browser")
+        assert await store.add_grant(consent(interaction=other)) == "interaction_closed"
+        assert await store.get_grant(GRANT) is None
+        assert await store.get_interaction(REQUEST, NOW) is not None
+
+    async def test_a_browser_past_its_end_gives_no_consent(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await given_browser(store)
+        await store.add_session(session("old browser", user_id=USER, expires_at=NOW + 30))
+        assert await store.add_interaction(waiting("late request", "old browser"))
+        late = key("late request", "old browser")
+        assert await store.add_grant(consent(interaction=late, now=NOW + 30)) == "interaction_closed"
+        assert await store.add_grant(consent(interaction=late, now=NOW + 29)) == "added"
+
+    async def test_a_browser_on_which_nobody_signed_in_gives_no_consent(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await given_browser(store, user_id=None)
+        await _assert_refused(store, NOW)
+        assert await store.add_grant(consent(interaction=REQUEST, user_id=None)) == "interaction_closed"
+
+    async def test_nobody_consents_for_another_user(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await store.add_user(user())
+        await given_browser(store, user_id="mallory")
+        await _assert_refused(store, NOW)
+
+    async def test_a_disabled_user_gives_no_consent(self, store: CompleteStore) -> None:
+        await store.add_client(client())
+        await given_browser(store)
+        assert await store.replace_user(UserChange(user=user(version=2, disabled_at=NOW), revokes=None, now=NOW))
+        await _assert_refused(store, NOW)
+
+    async def test_a_grant_that_a_client_holds_for_itself_has_no_user(self, store: CompleteStore) -> None:
+        new = await given_consent(store, consent(user_id=None, redirect_uri=None))
+        assert await store.get_grant(GRANT) == new.grant
+
+    async def test_grants_are_listed_newest_first_each_on_one_page(self, store: CompleteStore) -> None:
+        for number in range(7):
+            await given_consent(store, consent(f"grant-{number}", now=NOW + number // 3))
+        listed: list[Grant] = []
+        cursor = None
+        while not listed or cursor is not None:
+            page = await store.list_grants(GrantQuery(now=NOW, limit=3, cursor=cursor))
+            listed += page.items
+            cursor = page.cursor
+        assert [grant.created_at - NOW for grant in listed] == [2, 1, 1, 1, 0, 0, 0]
+        assert len({grant.grant_id for grant in listed}) == 7
+
+    async def test_grants_are_listed_by_user_and_by_client(self, store: CompleteStore) -> None:
+        await given_consent(store, consent("ada-1"))
+        await given_consent(store, consent("ada-2", client_id="client-2"))
+        await given_consent(store, consent("bob-1", user_id="bob"))
+        await given_consent(store, consent("own", user_id=None))
+
+        async def listed(user_id: str | None, client_id: str | None) -> set[str]:
+            page = await store.list_grants(GrantQuery(now=NOW, user_id=user_id, client_id=client_id))
+            return {grant.grant_id for grant in page.items}
+
+        assert await listed(USER, None) == {"ada-1", "ada-2"}
+        assert await listed(None, "client-1") == {"ada-1", "bob-1", "own"}
+        assert await listed(USER, "client-1") == {"ada-1"}
+        assert await listed("nobody", None) == set()
+
+    @pytest.mark.parametrize(
+        ("state", "at", "expected"),
+        [
+            ("active", 0, {"active", "endless"}),
+            ("pending", 0, {"pending"}),
+            ("ended", 0, {"revoked"}),
+            (None, 0, {"active", "endless", "pending"}),
+            ("pending", CODE_TTL, set()),
+            ("ended", CODE_TTL, {"revoked", "pending"}),
+            ("active", GRANT_TTL - 1, {"active", "endless"}),
+            ("active", GRANT_TTL, {"endless"}),
+            (None, GRANT_TTL, {"endless"}),
+            ("ended", GRANT_TTL, {"revoked", "pending", "active"}),
+        ],
+    )
+    async def test_grants_are_listed_by_their_state(
+        self, store: CompleteStore, state: Literal["active", "pending", "ended"] | None, at: int, expected: set[str]
+    ) -> None:
+        await given_exchanged(store, consent("active"))
+        await given_exchanged(store, consent("endless"), redemption("endless", expires_at=None))
+        await given_consent(store, consent("pending"))
+        await given_exchanged(store, consent("revoked"))
+        assert await store.revoke_grant(Revocation(grant_id="revoked", now=NOW, reason="operator"))
+        page = await store.list_grants(GrantQuery(now=NOW + at, state=state))
+        assert {grant.grant_id for grant in page.items} == expected
+
+
+async def _assert_refused(store: CompleteStore, now: int) -> None:
+    assert await store.add_grant(consent(interaction=REQUEST, now=now)) == "interaction_closed"
+    assert await store.get_grant(GRANT) is None
+    assert await store.get_code(GRANT, digest(f"code of {GRANT}")) is None

@@ -1,0 +1,1 @@
+"""The memory store: the same rules as `_sql`, on dictionaries."""
