@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TokenKind = Literal["access", "refresh", "code", "client_secret"]
-MacField = str | bytes | int | bool | None | Sequence["MacField"]
+MacField = str | bytes | int | bool | None | tuple["MacField", ...]
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -153,24 +153,8 @@ def hkdf_sha256(key: bytes, *, salt: bytes, info: bytes) -> bytes:
 
 
 def canonical(fields: Iterable[MacField]) -> bytes:
-    """An injective encoding of typed fields: no two different sequences give the same bytes."""
-    return b"".join(_encode(field) for field in fields)
-
-
-def _encode(field: MacField) -> bytes:
-    if field is None:
-        return b"n"
-    if isinstance(field, bool):
-        return b"t" if field else b"f"
-    if isinstance(field, int):
-        tag, body = b"i", str(field).encode()
-    elif isinstance(field, str):
-        tag, body = b"s", field.encode("utf-8", "surrogatepass")
-    elif isinstance(field, bytes):
-        tag, body = b"b", field
-    else:
-        tag, body = b"l", canonical(field)
-    return tag + len(body).to_bytes(4, "big") + body
+    """An injective encoding of typed fields: their Python literals in ASCII, from which they could be read again."""
+    return ascii(tuple(fields)).encode("ascii")
 
 
 def encode_props(props: Any) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -221,10 +221,13 @@ class OAuthProvider:
         if not self.settings.issuer_url.is_loopback:
             return True
         hosts = header_values(scope, b"host")
-        if len(hosts) != 1 or not hosts[0].isascii():
-            return False
-        url = parse_http_url(f"http://{hosts[0].decode('ascii')}")
-        return url is not None and url.is_loopback and url.path == ""
+        return len(hosts) == 1 and _is_of_this_machine(hosts[0])
+
+
+@lru_cache(maxsize=64)
+def _is_of_this_machine(host: bytes) -> bool:
+    url = parse_http_url(f"http://{host.decode('latin-1')}")
+    return url is not None and url.is_loopback and url.path == ""
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:

@@ -198,15 +198,28 @@ def _redirect(settings: Settings, redirect_uri: str, parameters: Mapping[str, st
 
 async def load(context: Context, encoded: str) -> AuthorizationRequest:
     """A request that was kept as JSON text. Raises AuthorizationError if its client is gone, or ValueError."""
-    members = json.loads(encoded)
-    if not isinstance(members, dict) or sorted(members) != sorted(_KEPT_MEMBERS):
-        raise ValueError("not an encoded authorization request")
+    members = _kept_members(encoded)
     client = await clients.find(context, members["client_id"])
     if client is None:
         raise AuthorizationError("invalid_request", "The client is not known here.", reason="client deleted")
-    members["scopes"] = tuple(members["scopes"])
-    members["resources"] = tuple(members["resources"])
     return AuthorizationRequest(client=client, **members)
+
+
+def _kept_members(encoded: str) -> dict[str, Any]:
+    try:
+        members = json.loads(encoded)
+    except RecursionError as error:
+        raise ValueError("not an encoded authorization request") from error
+    if not isinstance(members, dict) or sorted(members) != sorted(_KEPT_MEMBERS):
+        raise ValueError("not an encoded authorization request")
+    state = members["state"]
+    lists = [members["scopes"], members["resources"], [] if state is None else [state]]
+    texts = [members["client_id"], members["redirect_uri"], members["code_challenge"]]
+    if not all(isinstance(items, list) for items in lists):
+        raise ValueError("an encoded authorization request has lists of scopes and resources")
+    if not all(isinstance(text, str) for items in (*lists, texts) for text in items):
+        raise ValueError("an encoded authorization request has texts alone")
+    return members | {"scopes": tuple(members["scopes"]), "resources": tuple(members["resources"])}
 
 
 async def complete(
@@ -238,6 +251,7 @@ async def complete(
         now=now,
         expires_at=grant.expires_at or now,
     )
+    location = _redirect(context.settings, request.redirect_uri, {"code": text}, request.state)
     outcome = await context.store.add_grant(
         NewGrant(grant=grant, code=code, props=sealed, interaction=interaction, now=now)
     )
@@ -247,7 +261,7 @@ async def complete(
         raise AuthorizationError("invalid_request", "This request was answered before, or has run out.")
     context.uses.note_client(context.store, request.client_id, request.client.last_used_at, now)
     await context.tell("grant_issued", now, client_id=request.client_id, user_id=user_id, grant_id=grant.grant_id)
-    return _redirect(context.settings, request.redirect_uri, {"code": text}, request.state)
+    return location
 
 
 def _pending_grant(
@@ -311,6 +325,7 @@ async def _still_valid(context: Context, request: AuthorizationRequest) -> None:
         raise AuthorizationError("invalid_scope")
     try:
         check_challenge(request.code_challenge, "S256")
+        _checked_state(request.state)
     except OAuthError as error:
         raise AuthorizationError(error.code, error.description) from error
 

@@ -9,7 +9,7 @@ from .. import hooks
 from .._protocol.tokens import parse_token
 from ..config import ProtectedResource
 from ..crypto import Unsealable, digest_of
-from ..errors import ExternalTokenError, OAuthError
+from ..errors import ExternalTokenError, OAuthError, StoreUnavailable
 from ..hooks import ExternalToken, ExternalTokenCheck
 from ..records import Grant, Principal
 from ..store import LiveAccessToken
@@ -70,7 +70,7 @@ async def _resolve(context: Context, resource: ProtectedResource, credential: st
         raise OAuthError("invalid_token", reason="no resolver of external tokens")
     try:
         token = await hooks.call(resolver, ExternalTokenCheck(token=credential, resource=resource.identifier))
-    except ExternalTokenError:
+    except (ExternalTokenError, StoreUnavailable):
         raise
     except Exception as error:
         log.exception("resolve_external_token failed")

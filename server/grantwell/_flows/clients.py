@@ -32,7 +32,7 @@ def _row_fields(client: Client) -> list[MacField]:
         client.token_endpoint_auth_method,
         client.scopes,
         json.dumps(dict(client.metadata), sort_keys=True),
-        [[secret.digest, secret.expires_at] for secret in client.secrets],
+        tuple((secret.digest, secret.expires_at) for secret in client.secrets),
         client.created_at,
         client.version,
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from .. import hooks
 from .._protocol.client_metadata import client_document, parse_client_metadata
-from ..errors import OAuthError
+from ..errors import OAuthError, StoreUnavailable
 from ..hooks import ClientRegistration
 from ..records import Client
 from .clients import new_client
@@ -46,9 +47,14 @@ async def _ask(context: Context, event: ClientRegistration) -> None:
     if callback is None:
         return
     try:
-        await hooks.call(callback, event)
-    except OAuthError:
+        async with asyncio.timeout(context.settings.callback_timeout):
+            await hooks.call(callback, event)
+    except (OAuthError, StoreUnavailable):
         raise
+    except TimeoutError as error:
+        raise OAuthError(
+            "temporarily_unavailable", reason="client_registration_callback took too long"
+        ) from error
     except Exception as error:
         log.exception("client_registration_callback failed")
         raise OAuthError(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
+from starlette.types import Scope
 
 from .._flows import admin, authorize, exchange
 from .._flows.authorize import AuthorizationRequest
@@ -20,7 +21,7 @@ from ..config import Settings
 from ..errors import AuthorizationError, OAuthError
 from ..records import Client, Grant, Principal, RevocationReason
 from ..store import ClientQuery, GrantQuery, InteractionKey, Page, PurgeResult
-from .requests import client_address, read_form
+from .requests import client_address, read_form, route_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class OAuthHelpers:
         Raises AuthorizationError: send the browser to its `redirect_to`, or show the error where that is None.
         """
         try:
+            if request.method not in ("GET", "POST"):
+                raise OAuthError("invalid_request", "An authorization request is a GET or a POST.")
             if request.method == "POST":
                 if request.scope["query_string"]:
                     raise OAuthError("invalid_request", "A POST carries its parameters in the body alone.")
@@ -123,6 +126,11 @@ class OAuthHelpers:
     def client_address(self, request: Request) -> str | None:
         """The sender's IP address, behind the proxies that are trusted; None where the server does not tell."""
         return client_address(request.scope, self.settings.trusted_proxies)
+
+    @staticmethod
+    def route_path(scope: Scope) -> str:
+        """The path of a request below the place that the server is mounted at."""
+        return route_path(scope)
 
     @staticmethod
     def redirect_host(redirect_uri: str) -> str:
