@@ -1,0 +1,170 @@
+"""The people who can sign in: a row is believed only if this deployment wrote it, and passwords are argon2id."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..config import Clock
+from ..crypto import MAX_PASSWORD_BYTES, Keyring, MacField, PasswordHasher
+from ..errors import StoreUnavailable
+from ..records import RevocationReason, User
+from ..store import AccountStore, Page, UserChange, UserQuery
+
+MIN_PASSWORD_CHARACTERS = 8
+
+_USER_ID = re.compile(r"[a-z0-9][a-z0-9._@+\-]{0,127}")
+_MAX_TRIES = 8
+
+
+class Accounts:
+    """Users and their passwords, for the pages and for the command line; all raise StoreUnavailable.
+
+    A user's id is the name they sign in with, in lower case, and the `user_id` of the grants they give. A row that
+    was written or altered by somebody without the deployment key is treated as absent; `delete` removes it.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        keyring: Keyring,
+        hasher: PasswordHasher | None = None,
+        *,
+        clock: Clock = time.time,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._hasher = hasher or PasswordHasher()
+        self._clock = clock
+
+    async def add(self, user_id: str, password: str, *, is_admin: bool = False) -> User:
+        """Add a user. Raises ValueError for an id that is taken or cannot be one, and for a password that cannot."""
+        user = User(
+            user_id=checked_user_id(user_id),
+            password_hash=await self._hasher.hash(_checked_password(password)),
+            is_admin=is_admin,
+            created_at=self._now(),
+            disabled_at=None,
+            version=1,
+            mac=b"",
+        )
+        sealed = self._sealed(user)
+        if not await self._store.add_user(sealed):
+            raise ValueError(f"there is a user {sealed.user_id} already")
+        return sealed
+
+    async def get(self, user_id: str) -> User | None:
+        """The user of this id, disabled or not."""
+        try:
+            user = await self._store.get_user(checked_user_id(user_id))
+        except ValueError:
+            return None
+        return user if user is not None and self._is_genuine(user) else None
+
+    async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[User]:
+        """A page of users, by id. Raises ValueError for a limit outside 1 to 1,000 or a foreign cursor."""
+        page = await self._store.list_users(UserQuery(limit=limit, cursor=cursor))
+        return Page(tuple(user for user in page.items if self._is_genuine(user)), page.cursor)
+
+    async def set_password(self, user_id: str, password: str) -> User:
+        """Change a password; the user's grants and sessions end. Raises LookupError, ValueError."""
+        password_hash = await self._hasher.hash(_checked_password(password))
+        return await self._change(user_id, lambda user: replace(user, password_hash=password_hash), "password_changed")
+
+    async def enable(self, user_id: str) -> User:
+        """Let a user sign in again. Raises LookupError."""
+        return await self._change(user_id, lambda user: replace(user, disabled_at=None), None)
+
+    async def disable(self, user_id: str) -> User:
+        """Keep a user out, at once: their grants and sessions end. Raises LookupError."""
+        now = self._now()
+        return await self._change(
+            user_id,
+            lambda user: replace(user, disabled_at=now if user.disabled_at is None else user.disabled_at),
+            "user_disabled",
+        )
+
+    async def set_admin(self, user_id: str, is_admin: bool) -> User:
+        """Make a user an administrator, or one no more. Raises LookupError."""
+        return await self._change(user_id, lambda user: replace(user, is_admin=is_admin), None)
+
+    async def delete(self, user_id: str) -> bool:
+        """Delete a user; their grants and sessions end. False if there is none."""
+        try:
+            return await self._store.delete_user(checked_user_id(user_id), self._now())
+        except ValueError:
+            return False
+
+    async def authenticate(self, user_id: str, password: str) -> User | None:
+        """The enabled user with this name and password. It takes as long when there is none.
+
+        It does not count tries: whoever calls it with what a stranger typed must. Raises StoreUnavailable too while
+        many passwords are being checked.
+        """
+        user = await self.get(user_id)
+        normal = _normal(password)
+        fits = await self._hasher.fits(normal, None if user is None else user.password_hash)
+        if user is None or not fits or user.disabled_at is not None:
+            return None
+        if self._hasher.is_outdated(user.password_hash):
+            return await self._hashed_anew(user, normal)
+        return user
+
+    async def _hashed_anew(self, user: User, password: str) -> User:
+        try:
+            password_hash = await self._hasher.hash(password)
+        except StoreUnavailable:
+            return user
+        changed = self._sealed(replace(user, password_hash=password_hash, version=user.version + 1))
+        stored = await self._store.replace_user(UserChange(user=changed, revokes=None, now=self._now()))
+        return changed if stored else user
+
+    async def _change(self, user_id: str, change: Callable[[User], User], revokes: RevocationReason | None) -> User:
+        for _ in range(_MAX_TRIES):
+            user = await self.get(user_id)
+            if user is None:
+                raise LookupError(f"there is no user {user_id}")
+            changed = self._sealed(replace(change(user), version=user.version + 1))
+            if await self._store.replace_user(UserChange(user=changed, revokes=revokes, now=self._now())):
+                return changed
+        raise StoreUnavailable("the user is being changed by others")
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _sealed(self, user: User) -> User:
+        return replace(user, mac=self._keyring.row_mac("user", _row_fields(user)))
+
+    def _is_genuine(self, user: User) -> bool:
+        return self._keyring.row_mac_fits("user", _row_fields(user), user.mac)
+
+
+def checked_user_id(text: str) -> str:
+    """A user id as it is stored. Raises ValueError."""
+    # A few letters outside ASCII become ASCII in lower case.
+    user_id = text.lower() if text.isascii() else ""
+    if not _USER_ID.fullmatch(user_id):
+        raise ValueError(
+            "a user id is 1 to 128 of the characters a-z, 0-9 and . _ @ + -, and begins with a letter or digit"
+        )
+    return user_id
+
+
+def _row_fields(user: User) -> list[MacField]:
+    return [user.user_id, user.password_hash, user.is_admin, user.created_at, user.version]
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFC", password)
+
+
+def _checked_password(password: str) -> str:
+    normal = _normal(password)
+    if len(normal) < MIN_PASSWORD_CHARACTERS or len(normal.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES:
+        raise ValueError(
+            f"a password has at least {MIN_PASSWORD_CHARACTERS} characters and at most {MAX_PASSWORD_BYTES} bytes"
+        )
+    return normal

@@ -1,0 +1,125 @@
+"""Consent: what is asked is what was stored, and the answer is bound to browser, user, request and client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from .. import AuthorizationRequest
+from ..config import Settings
+from ..crypto import MacField
+from ..errors import AuthorizationError
+from ..records import Session
+from . import pages, texts
+from .answers import Refusal, page, redirect
+from .interactions import Pending
+from .signing import signout_csrf
+from .visits import Site, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    session: Session
+    pending: Pending
+    request: AuthorizationRequest
+
+    @property
+    def user_id(self) -> str | None:
+        """Who may answer; None while somebody has to sign in first."""
+        return None if self.pending.needs_sign_in else self.session.user_id
+
+    def csrf_fields(self, user_id: str) -> list[MacField]:
+        client = self.request.client
+        return [
+            "consent",
+            self.session.digest,
+            self.pending.id,
+            user_id,
+            self.pending.stored,
+            client.client_id,
+            client.version,
+            client.origin,
+            client.name,
+        ]
+
+
+async def show(site: Site, visit: Visit) -> Response:
+    """Ask the user. It changes nothing, however often it is opened."""
+    asked = await _asked(site, visit, visit.query("i").get("i", ""))
+    user_id = asked.user_id
+    if user_id is None:
+        return redirect(f"{site.places.signin}?i={asked.pending.id}")
+    return page(pages.consent(site.places, _shown(site, asked, user_id)))
+
+
+async def answer(site: Site, visit: Visit) -> Response:
+    """Take the answer, once, and send the browser to the client with it."""
+    asked = await _asked(site, visit, visit.form.get("i", ""))
+    user_id = asked.user_id
+    if user_id is None:
+        raise Refusal(403, texts.NOT_SIGNED_IN)
+    if not site.keyring.csrf_token_fits(asked.csrf_fields(user_id), visit.form.get("csrf", "")):
+        raise Refusal(403, texts.FOREIGN_FORM)
+    match visit.form.get("decision"):
+        case "allow":
+            return redirect(await _allow(site, asked, user_id, visit.form.getlist("scope")))
+        case "deny":
+            return redirect(await _deny(site, asked, user_id, visit.now))
+    raise Refusal(403, texts.FOREIGN_FORM)
+
+
+async def _allow(site: Site, asked: _Asked, user_id: str, scopes: list[str]) -> str:
+    try:
+        return await site.oauth.complete_authorization(
+            asked.request,
+            user_id=user_id,
+            props={"username": user_id},
+            scopes=scopes or None,
+            interaction=asked.pending.key,
+        )
+    except AuthorizationError as error:
+        raise Refusal(403, error.description) from error
+
+
+async def _deny(site: Site, asked: _Asked, user_id: str, now: int) -> str:
+    if not await site.interactions.close(asked.pending, now):
+        raise Refusal(403, texts.NOTHING_TO_ANSWER)
+    return await site.oauth.deny_authorization(asked.request, user_id=user_id)
+
+
+async def _asked(site: Site, visit: Visit, interaction_id: str) -> _Asked:
+    """The open request of this browser. Raises Refusal, or AuthorizationError if its client is gone."""
+    session = visit.session
+    pending = None if session is None else await site.interactions.find(interaction_id, session, visit.now)
+    if session is None or pending is None:
+        raise Refusal(403, texts.NOTHING_TO_ANSWER)
+    return _Asked(session, pending, await site.oauth.load_authorization_request(pending.request))
+
+
+def _shown(site: Site, asked: _Asked, user_id: str) -> pages.Consent:
+    request, client, settings = asked.request, asked.request.client, site.settings
+    resources = [resource for name in request.resources if (resource := settings.resource(name)) is not None]
+    return pages.Consent(
+        client_name=client.name,
+        client_id=client.client_id,
+        is_verified=client.origin == "operator",
+        host=site.oauth.redirect_host(request.redirect_uri),
+        is_loopback=site.oauth.is_loopback(request.redirect_uri),
+        links={name: url for name in texts.LINKS if (url := client.metadata.get(name, "")).startswith("https://")},
+        resources=[(resource.name or "", resource.identifier) for resource in resources],
+        scopes=list(
+            dict.fromkeys((r.scopes[scope], scope) for scope in request.scopes for r in resources if scope in r.scopes)
+        ),
+        lifetime=_lifetime(settings, may_refresh="refresh_token" in client.grant_types),
+        user_id=user_id,
+        interaction_id=asked.pending.id,
+        csrf=site.keyring.csrf_token(asked.csrf_fields(user_id)),
+        signout_csrf=signout_csrf(site, asked.session),
+    )
+
+
+def _lifetime(settings: Settings, *, may_refresh: bool) -> str:
+    if not may_refresh or settings.refresh_token_ttl == 0:
+        return texts.lifetime(absolute=settings.access_token_ttl, idle=None)
+    return texts.lifetime(absolute=settings.refresh_token_ttl, idle=settings.refresh_token_idle_ttl)

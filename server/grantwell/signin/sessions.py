@@ -1,0 +1,86 @@
+"""Browser sessions: a random cookie, of which the database has a keyed digest (RFC 6265bis)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+
+from ..crypto import Keyring, MacField
+from ..records import Digest, Session, User
+from ..store import AccountStore, SignIn
+
+SIGNED_IN_SECONDS = 12 * 3600
+# Twice the life of an authorization request, so that one can begin on it at any time of its first half.
+ANONYMOUS_SECONDS = 20 * 60
+
+_COOKIE_BYTES = 32
+_COOKIE_VALUE = re.compile(r"[A-Za-z0-9_\-]{43}")
+
+
+class Sessions:
+    """The sessions of one server. `secure` is false only for a server on plain http, on this machine."""
+
+    def __init__(self, store: AccountStore, keyring: Keyring, *, secure: bool) -> None:
+        self._store = store
+        self._keyring = keyring
+        # The prefix makes browsers insist on Secure, Path=/ and no Domain, so that no sibling host can set it.
+        self._name = "__Host-grantwell" if secure else "grantwell-dev"
+        self._attributes = "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
+
+    async def find(self, cookie_headers: Iterable[str], now: int) -> Session | None:
+        """The live session whose cookie a browser sent, if this deployment began it as it stands."""
+        cookie = self._sent(cookie_headers)
+        if cookie is None:
+            return None
+        for digest in self._keyring.cookie_digests(cookie):
+            session = await self._store.get_session(digest, now)
+            if session is not None:
+                genuine = self._keyring.row_mac_fits("session", _row_fields(session), session.mac)
+                return session if genuine else None
+        return None
+
+    async def begin(self, now: int) -> tuple[Session, str]:
+        """A new session in which nobody has signed in yet, and the Set-Cookie that gives it to the browser."""
+        session, cookie = self._new(None, now, ANONYMOUS_SECONDS)
+        await self._store.add_session(session)
+        return session, cookie
+
+    async def sign_in(self, replaced: Session, user: User, now: int) -> tuple[Session, str] | None:
+        """A new session for the user, and its Set-Cookie; the old id is dead. None if the user may not sign in."""
+        session, cookie = self._new(user.user_id, now, SIGNED_IN_SECONDS)
+        signed_in = await self._store.sign_in(SignIn(session=session, replaced=replaced.digest, now=now))
+        return (session, cookie) if signed_in else None
+
+    async def end(self, session: Session) -> str:
+        """End a session with its open requests; returns the Set-Cookie that takes it from the browser."""
+        await self._store.end_session(session.digest)
+        return f"{self._name}=; Max-Age=0; {self._attributes}"
+
+    def _sent(self, cookie_headers: Iterable[str]) -> str | None:
+        """The value of our cookie; None where it was sent twice, for one of the two was planted."""
+        pairs = [pair.strip(" \t").partition("=") for header in cookie_headers for pair in header.split(";")]
+        values = [value for name, _, value in pairs if name == self._name]
+        return values[0] if len(values) == 1 and _COOKIE_VALUE.fullmatch(values[0]) else None
+
+    def _new(self, user_id: str | None, now: int, ttl: int) -> tuple[Session, str]:
+        cookie = secrets.token_urlsafe(_COOKIE_BYTES)
+        digest = self._keyring.cookie_digests(cookie)[0]
+        fields = _fields(digest, user_id, now, now + ttl)
+        session = Session(
+            digest=digest,
+            user_id=user_id,
+            created_at=now,
+            expires_at=now + ttl,
+            mac=self._keyring.row_mac("session", fields),
+        )
+        # Without Max-Age, so that it goes when the browser is closed; the database knows when it ends.
+        return session, f"{self._name}={cookie}; {self._attributes}"
+
+
+def _row_fields(session: Session) -> list[MacField]:
+    return _fields(session.digest, session.user_id, session.created_at, session.expires_at)
+
+
+def _fields(digest: Digest, user_id: str | None, created_at: int, expires_at: int) -> list[MacField]:
+    return [digest, user_id, created_at, expires_at]

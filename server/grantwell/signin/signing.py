@@ -1,0 +1,123 @@
+"""Signing in and out: by name and password, under a new session id each time."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.responses import Response
+
+from ..crypto import MacField, equal
+from ..records import Session, User
+from . import pages, texts
+from .answers import Refusal, page, redirect
+from .interactions import Pending
+from .markup import Html
+from .throttle import WINDOW_SECONDS
+from .visits import Site, Visit
+
+log = logging.getLogger("grantwell")
+
+
+async def show(site: Site, visit: Visit) -> Response:
+    """The form; or, without a request to answer, whether somebody is signed in."""
+    query = visit.query("i", "signed_out")
+    interaction_id = query.get("i", "")
+    session, cookie = visit.session, None
+    if interaction_id:
+        pending = await _pending(site, visit, interaction_id)
+        if visit.user_id is not None and not pending.needs_sign_in:
+            return redirect(f"{site.places.consent}?i={interaction_id}")
+    elif session is not None and session.user_id is not None:
+        csrf = signout_csrf(site, session)
+        return page(pages.signed_in(site.places, user_id=session.user_id, signout_csrf=csrf))
+    elif "signed_out" in query:
+        return page(pages.signed_out(site.places))
+    if session is None:
+        session, cookie = await site.sessions.begin(visit.now)
+    return page(_form(site, session, interaction_id), cookie=cookie)
+
+
+async def sign_in(site: Site, visit: Visit) -> Response:
+    """Sign in with what was typed; whatever is wrong with it, the answer is the same."""
+    interaction_id = visit.form.get("i", "")
+    session = visit.session
+    if session is None or not site.keyring.csrf_token_fits(
+        _csrf_fields(session, interaction_id), visit.form.get("csrf", "")
+    ):
+        raise Refusal(403, texts.FOREIGN_FORM)
+    if interaction_id:
+        await _pending(site, visit, interaction_id)
+    name = visit.form.get("username", "")
+    address = site.oauth.client_address(visit.request)
+    form = _form(site, session, interaction_id, username=name, failed=True)
+    if not await site.throttle.allows(name, address, visit.now):
+        log.info("a sign-in was refused unseen: address=%r", address)
+        return page(form, status=429, headers={"Retry-After": str(WINDOW_SECONDS)})
+    user = await site.accounts.authenticate(name, visit.form.get("password", ""))
+    cookie = None if user is None else await _new_session(site, session, user, visit.now)
+    if cookie is None:
+        # The name is not logged: people type passwords into that field.
+        log.info("a sign-in failed: address=%r", address)
+        await site.throttle.count(name, address, visit.now)
+        return page(form, status=403)
+    await site.throttle.clear(name, address)
+    target = f"{site.places.consent}?i={interaction_id}" if interaction_id else site.places.signin
+    return redirect(target, cookie=cookie)
+
+
+async def sign_out(site: Site, visit: Visit) -> Response:
+    """End the session. A request named by the form stays open, for somebody else who signs in on this browser."""
+    session = visit.session
+    if session is None or not site.keyring.csrf_token_fits(_signout_fields(session), visit.form.get("csrf", "")):
+        raise Refusal(403, texts.FOREIGN_FORM)
+    pending = await site.interactions.find(visit.form.get("i", ""), session, visit.now)
+    # Closed first, so that it cannot be answered by the one who leaves and by the one who comes.
+    kept = pending if pending is not None and await site.interactions.close(pending, visit.now) else None
+    removal = await site.sessions.end(session)
+    log.info("signed out: user=%r", session.user_id)
+    if kept is None:
+        return redirect(f"{site.places.signin}?signed_out=1", cookie=removal)
+    successor, cookie = await site.sessions.begin(visit.now)
+    moved = await site.interactions.move(kept, successor, visit.now)
+    return redirect(f"{site.places.signin}?i={moved or ''}", cookie=cookie)
+
+
+def signout_csrf(site: Site, session: Session) -> str:
+    """The token of a form that signs out."""
+    return site.keyring.csrf_token(_signout_fields(session))
+
+
+async def _pending(site: Site, visit: Visit, interaction_id: str) -> Pending:
+    pending = None
+    if visit.session is not None:
+        pending = await site.interactions.find(interaction_id, visit.session, visit.now)
+    if pending is None:
+        raise Refusal(403, texts.NOTHING_TO_ANSWER)
+    return pending
+
+
+async def _new_session(site: Site, replaced: Session, user: User, now: int) -> str | None:
+    signed_in = await site.sessions.sign_in(replaced, user, now)
+    if signed_in is None:
+        return None
+    session, cookie = signed_in
+    # A password that was changed since it was checked has ended the sessions that there were, but not yet this one.
+    current = await site.accounts.get(user.user_id)
+    if current is None or not equal(current.password_hash.encode(), user.password_hash.encode()):
+        await site.sessions.end(session)
+        return None
+    log.info("signed in: user=%r", user.user_id)
+    return cookie
+
+
+def _form(site: Site, session: Session, interaction_id: str, *, username: str = "", failed: bool = False) -> Html:
+    csrf = site.keyring.csrf_token(_csrf_fields(session, interaction_id))
+    return pages.signin(site.places, csrf=csrf, interaction_id=interaction_id, username=username, failed=failed)
+
+
+def _csrf_fields(session: Session, interaction_id: str) -> list[MacField]:
+    return ["signin", session.digest, interaction_id]
+
+
+def _signout_fields(session: Session) -> list[MacField]:
+    return ["signout", session.digest]
