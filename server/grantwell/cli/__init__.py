@@ -1,0 +1,37 @@
+"""The `grantwell` command: the one place that puts server, storage and migrations together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..errors import GrantwellError
+from .clients import clients
+from .grants import grants
+from .housekeeping import migrate, purge
+from .output import plain
+from .serve import serve
+from .users import users
+
+__all__ = ["main"]
+
+
+class _Commands(click.Group):
+    """Commands whose expected troubles are one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except GrantwellError as error:
+            raise click.ClickException(plain(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Grantwell: OAuth 2.1 in front of your API."""
+
+
+for _command in (serve, clients, grants, users, migrate, purge):
+    main.add_command(_command)

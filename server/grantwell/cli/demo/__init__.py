@@ -1,0 +1,91 @@
+"""The demonstration: an API and an MCP server behind Grantwell, with the default sign-in, as one ASGI application."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from grantwell_storage import SQLStore
+
+from ... import OAuthProvider, Resource, SecretKey
+from ...signin import SignIn
+from .api import api
+from .notes import Notes
+from .pages import pages
+
+_READ_NOTES = {"notes:read": "Read your notes"}
+_WRITE_NOTES = {"notes:write": "Write and delete your notes"}
+_USE_TOOLS = {"mcp:use": "Use the tools"}
+
+
+class Ready(Protocol):
+    """An event, of a thread or of a process."""
+
+    def set(self) -> None:
+        """Let those go on who wait."""
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+
+    def wait(self) -> object:
+        """Wait until it is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSettings:
+    """What each process needs to know; no secret is among it but what the database URL holds."""
+
+    issuer: str
+    database_url: str
+    secret_key_file: str
+    notes_file: str
+
+
+def has_mcp() -> bool:
+    """Whether the MCP Python SDK, an extra of the package, is installed."""
+    return importlib.util.find_spec("mcp") is not None
+
+
+def create_app(settings: DemoSettings, ready: Ready) -> ASGIApp:
+    """The demonstration as an ASGI application that sets `ready` once it serves."""
+    provider = demo_provider(settings)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await provider(scope, receive, send)
+
+        async def told(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                ready.set()
+
+        return await provider(scope, receive, told)
+
+    return app
+
+
+def demo_provider(settings: DemoSettings) -> OAuthProvider:
+    """The provider of the demonstration, with a store of its own."""
+    store = SQLStore(settings.database_url)
+    secret_key = SecretKey.file(settings.secret_key_file)
+    notes = Notes(settings.notes_file)
+    handlers: dict[str, ASGIApp] = {"/api": api(notes)}
+    resources = {"/api": Resource(name="Demo notes", scopes=_READ_NOTES | _WRITE_NOTES)}
+    if has_mcp():
+        from .tools import mcp_server
+
+        handlers["/mcp"] = mcp_server(settings.issuer, notes)
+        resources["/mcp"] = Resource(name="Demo tools", scopes=_USE_TOOLS | _WRITE_NOTES)
+    site = Starlette(routes=pages(settings.issuer, has_mcp=has_mcp()))
+    return OAuthProvider(
+        issuer=settings.issuer,
+        store=store,
+        secret_key=secret_key,
+        api_handlers=handlers,
+        resources=resources,
+        default_handler=SignIn(store, secret_key, fallback=site),
+    )

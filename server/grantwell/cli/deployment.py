@@ -1,0 +1,108 @@
+"""What a command works on: a database, and the deployment key that its rows are authenticated with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+from starlette.types import Receive, Scope, Send
+
+from grantwell_storage import SQLStore
+
+from ..config import DAY, Resource
+from ..crypto import SecretKey
+from ..errors import ConfigurationError
+from ..provider import OAuthProvider
+from ..store import ClientQuery, UserQuery
+
+# No row depends on the issuer, so a command need not know it.
+ANY_ISSUER = "http://127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Names a database and, if it is not next to it, the file with the key."""
+
+    database_url: str
+    secret_key_file: str | None = None
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key is: as named, or next to the SQLite file, with the same stem. Raises ConfigurationError."""
+        if self.secret_key_file is not None:
+            return Path(self.secret_key_file)
+        return self.beside(".key")
+
+    def beside(self, suffix: str) -> Path:
+        """The file next to the SQLite database with the same stem and this end. Raises ConfigurationError."""
+        return self.database_file.with_name(self.database_file.stem + suffix)
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file. Raises ConfigurationError for another kind of database."""
+        try:
+            url = make_url(self.database_url)
+        except ArgumentError:
+            raise ConfigurationError(
+                "database_url", "cannot be read; one is sqlite+aiosqlite:///grantwell.db"
+            ) from None
+        if url.get_backend_name() != "sqlite" or not url.database:
+            raise ConfigurationError("secret_key_file", "must be named for a database that is not an SQLite file.")
+        return Path(url.database)
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[SQLStore]:
+        """The database, open. Raises SchemaError, StoreUnavailable, ConfigurationError."""
+        store = SQLStore(self.database_url)
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    async def secret_key(self, store: SQLStore) -> SecretKey:
+        """The key; it is made for a database that nobody has used yet. Raises ConfigurationError."""
+        path = self.key_file
+        try:
+            if not path.exists() and await _is_used(store):
+                raise ConfigurationError(
+                    "secret_key", f"{path} is missing, and what is in the database was written with it. Restore it."
+                )
+            return SecretKey.file(path)
+        except OSError as error:
+            raise ConfigurationError("secret_key", f"{path} cannot be used: {error.strerror}") from None
+
+
+async def _is_used(store: SQLStore) -> bool:
+    clients = await store.list_clients(ClientQuery(limit=1))
+    users = await store.list_users(UserQuery(limit=1))
+    return bool(clients.items or users.items)
+
+
+def provider_of(
+    store: SQLStore,
+    secret_key: SecretKey | None,
+    *,
+    scopes: Iterable[str] = (),
+    unused_client_ttl: int | None = 90 * DAY,
+) -> OAuthProvider:
+    """A provider that serves nothing, for its helpers; without a key for those that neither read nor write a MAC.
+
+    `scopes` are those that a client may be given.
+    """
+    return OAuthProvider(
+        issuer=ANY_ISSUER,
+        store=store,
+        api_handlers={"/": _nothing},
+        resources={"/": Resource(scopes=dict.fromkeys(scopes, ""))},
+        secret_key=secret_key or SecretKey.generate(),
+        unused_client_ttl=unused_client_ttl,
+    )
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotImplementedError("a command serves nothing")
