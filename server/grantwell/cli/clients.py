@@ -91,7 +91,8 @@ async def create(
     if as_json:
         print_json(document)
         return
-    print_members({name: value for name, value in document.items() if name != "client_secret_expires_at"})
+    document.pop("client_secret_expires_at", None)
+    print_members(document | {"client_id_issued_at": instant(client.created_at)})
     if secret is not None:
         click.echo("Keep the secret now: it is not stored, and cannot be shown again.", err=True)
 

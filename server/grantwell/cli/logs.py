@@ -8,6 +8,7 @@ from typing import Any
 
 from .output import plain
 
+_FORMAT = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
 _TOKEN = re.compile(r"(gw[acrs]_)[A-Za-z0-9_-]{16,}")
 
 
@@ -39,7 +40,7 @@ def log_config(*, access_log: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"without_query": {"()": f"{__name__}.WithoutQuery"}},
-        "formatters": {"one_line": {"()": f"{__name__}.OneLine", "format": "%(asctime)s %(levelname)s %(message)s"}},
+        "formatters": {"one_line": {"()": f"{__name__}.OneLine", "format": _FORMAT}},
         "handlers": {
             "server": {"class": "logging.StreamHandler", "formatter": "one_line", "filters": ["without_query"]},
             "other": {"class": "logging.StreamHandler", "formatter": "one_line"},

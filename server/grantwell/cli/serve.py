@@ -20,6 +20,8 @@ from .seed import DEMO_USER, seed
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _BACKLOG = 2048
+# The one that an origin leaves out.
+_HTTP_PORT = 80
 
 
 @click.command()
@@ -59,7 +61,7 @@ def serve(
         port = bound.getsockname()[1]
         deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
         settings = DemoSettings(
-            issuer=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+            issuer=_origin(host, port),
             database_url=database_url,
             secret_key_file=str(deployment.key_file),
             notes_file=str(deployment.beside("-notes.db")),
@@ -71,6 +73,11 @@ def serve(
         bound.listen(_BACKLOG)
         announce = partial(click.echo, _announcement(settings, deployment, password_note))
         run(settings, bound, workers=workers, access_log=access_log, announce=announce)
+
+
+def _origin(host: str, port: int) -> str:
+    authority = f"[{host}]" if ":" in host else host
+    return f"http://{authority}" if port == _HTTP_PORT else f"http://{authority}:{port}"
 
 
 def _bound(host: str, port: int) -> socket.socket:

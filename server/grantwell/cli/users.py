@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from ..crypto import MAX_PASSWORD_BYTES, Keyring, SecretKey
-from ..errors import GrantwellError
 from ..records import User
 from ..signin import Accounts
+from ..store import UserQuery
 from .deployment import ANY_ISSUER, Deployment
 from .options import F, awaited, id_argument, with_database, with_json, with_key, with_limit
 from .output import everything, instant, plain, print_json, print_listing
@@ -38,12 +38,20 @@ def _with_password(command: F) -> F:
 async def _accounts(database_url: str, secret_key_file: str | None) -> AsyncIterator[Accounts]:
     deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
     async with deployment.store() as store:
+        accounts = Accounts(store, Keyring(ANY_ISSUER, await deployment.secret_key(store)))
         try:
-            yield Accounts(store, Keyring(ANY_ISSUER, await deployment.secret_key(store)))
-        except GrantwellError:
-            raise
+            yield accounts
         except (LookupError, ValueError) as error:
             raise click.ClickException(_sentence(error)) from error
+        finally:
+            page = await store.list_users(UserQuery(limit=1000))
+            strange = [user for user in page.items if await accounts.get(user.user_id) is None]
+            if strange:
+                click.echo(
+                    f"Rows that were not written with the key {deployment.key_file}, and so count for nothing: "
+                    f"{', '.join(plain(user.user_id) for user in strange[:10])}{' …' if strange[10:] else ''}",
+                    err=True,
+                )
 
 
 @users.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,11 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grantwell_storage import SQLStore
 
-from ... import OAuthProvider, Resource, SecretKey
+from ... import GrantwellError, OAuthProvider, Resource, SecretKey
 from ...signin import SignIn
 from .api import api
 from .notes import Notes
 from .pages import pages
+
+log = logging.getLogger("grantwell")
+
+# What tells uvicorn that another try would fail too.
+_STARTUP_FAILURE = 3
 
 _READ_NOTES = {"notes:read": "Read your notes"}
 _WRITE_NOTES = {"notes:write": "Write and delete your notes"}
@@ -51,8 +57,12 @@ def has_mcp() -> bool:
 
 
 def create_app(settings: DemoSettings, ready: Ready) -> ASGIApp:
-    """The demonstration as an ASGI application that sets `ready` once it serves."""
-    provider = demo_provider(settings)
+    """The demonstration as an ASGI application that sets `ready` once it serves; ends the process if it cannot."""
+    try:
+        provider = demo_provider(settings)
+    except GrantwellError as error:
+        log.error("%s", error)
+        raise SystemExit(_STARTUP_FAILURE) from None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -87,5 +97,7 @@ def demo_provider(settings: DemoSettings) -> OAuthProvider:
         secret_key=secret_key,
         api_handlers=handlers,
         resources=resources,
+        # What a client gets that asks for nothing: this is for trying things out, and the consent page tells it.
+        default_scopes=tuple(dict.fromkeys(scope for resource in resources.values() for scope in resource.scopes)),
         default_handler=SignIn(store, secret_key, fallback=site),
     )

@@ -99,10 +99,8 @@ def _json(document: dict[str, Any], *, status: int = 200) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    status, detail, headers = 500, "", None
-    if isinstance(error, HTTPException):
-        status, detail, headers = error.status_code, error.detail, error.headers
-    return JSONResponse({"error": detail}, status_code=status, headers=headers)
+    refused = error if isinstance(error, HTTPException) else HTTPException(500)
+    return JSONResponse({"error": refused.detail}, status_code=refused.status_code, headers=refused.headers)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

@@ -63,7 +63,7 @@ def mcp_server(issuer: str, notes: Notes) -> ASGIApp:
     server.add_tool(tools.whoami)
     server.add_tool(tools.add_note)
     port = urlsplit(issuer).port
-    hosts = [f"{host}:{port}" for host in _LOOPBACK]
+    hosts = [host if port is None else f"{host}:{port}" for host in _LOOPBACK]
     app = server.streamable_http_app(
         streamable_http_path="/mcp",
         stateless_http=True,

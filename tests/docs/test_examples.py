@@ -1,0 +1,115 @@
+"""The examples, each run from an empty folder to a call that is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from grantwell import OAuthProvider
+from grantwell.cli import main
+from tests.docs.first_client import REDIRECT_URI, bearer, tokens_for
+from tests.interop.person import Person
+
+ISSUER = "http://127.0.0.1:8000"
+PASSWORD = "correct horse battery staple"
+
+pytestmark = pytest.mark.requirement("G-02")
+
+
+@asynccontextmanager
+async def example(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """An example with a database of its own and the user alice, and a client of it."""
+    database = f"sqlite+aiosqlite:///{folder / name}.db"
+    command = CliRunner(env={"GRANTWELL_PASSWORD": PASSWORD})
+    for arguments in (["migrate"], ["users", "add", "alice"]):
+        outcome = await asyncio.to_thread(command.invoke, main, [*arguments, "--database-url", database])
+        assert outcome.exit_code == 0, outcome.output
+    monkeypatch.setenv("EXAMPLE_FOLDER", str(folder))
+    sys.modules.pop(f"examples.{name}", None)
+    app: OAuthProvider = importlib.import_module(f"examples.{name}").app
+    transport = httpx.ASGITransport(app=app)
+    async with app.running(), httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
+        yield http
+
+
+def person(http: httpx.AsyncClient) -> Person:
+    """Alice, with a browser that reaches the example."""
+    return Person("alice", PASSWORD, transport=http._transport)
+
+
+async def test_fastapi_gets_the_caller_and_asks_for_more_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with example("fastapi_app", tmp_path, monkeypatch) as http, person(http) as alice:
+        full = await tokens_for(http, alice)
+        written = await http.post("/api/notes", params={"text": "milk"}, headers=bearer(full))
+        assert (written.status_code, written.json()) == (201, 1)
+        reader = await tokens_for(http, alice, scope="notes:read")
+        assert (await http.get("/api/notes", headers=bearer(reader))).json() == ["milk"]
+        refused = await http.post("/api/notes", params={"text": "tea"}, headers=bearer(reader))
+        assert refused.status_code == 403
+        assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
+        assert 'scope="notes:write"' in refused.headers["www-authenticate"]
+
+
+async def test_an_mcp_tool_knows_its_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "whoami", "arguments": {}},
+    }
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+    async with example("mcp_server", tmp_path, monkeypatch) as http, person(http) as alice:
+        assert (await http.post("/mcp", json=call, headers=headers)).status_code == 401
+        tokens = await tokens_for(http, alice)
+        answer = await http.post("/mcp", json=call, headers=headers | bearer(tokens))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["result"]["content"][0]["text"].startswith("alice, by ")
+
+
+async def test_a_login_of_your_own_takes_one_route_and_users_take_back_what_they_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with example("own_login", tmp_path, monkeypatch) as http:
+        registered = await http.post(
+            "/register", json={"redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"}
+        )
+        verifier_challenge = (
+            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        )
+        request = {
+            "response_type": "code",
+            "client_id": registered.json()["client_id"],
+            "redirect_uri": REDIRECT_URI,
+            "code_challenge": verifier_challenge[1],
+            "code_challenge_method": "S256",
+        }
+        nobody = await http.get("/authorize", params=request)
+        assert nobody.status_code == 401, nobody.headers
+        bob = {"X-Authenticated-User": "bob"}
+        granted = await http.get("/authorize", params=request, headers=bob)
+        code = httpx.URL(granted.headers["location"]).params["code"]
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": request["client_id"],
+            "code": code,
+            "code_verifier": verifier_challenge[0],
+        }
+        tokens = (await http.post("/token", data=form)).raise_for_status().json()
+        assert (await http.get("/api/plan", headers=bearer(tokens))).json() == {"plan": "free"}
+        listed = (await http.get("/connections", headers=bob)).json()
+        assert [connection["client"] for connection in listed] == [request["client_id"]]
+        place = f"/connections/{listed[0]['grant']}"
+        assert (await http.delete(place, headers={"X-Authenticated-User": "eve"})).status_code == 404
+        assert (await http.get("/api/plan", headers=bearer(tokens))).status_code == 200
+        assert (await http.delete(place, headers=bob)).status_code == 204
+        assert (await http.get("/api/plan", headers=bearer(tokens))).status_code == 401

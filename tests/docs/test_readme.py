@@ -1,0 +1,67 @@
+"""The README is true: its program runs as it stands, by its own commands, and its pictures show the tree."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from grantwell.cli import main
+from tests.docs.first_client import bearer, tokens_for
+from tests.interop.person import Person
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PASSWORD = "correct horse battery staple"
+
+
+def _program() -> str:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 1, "the README has one program"
+    program: str = blocks[0]
+    return program
+
+
+def test_the_program_is_short_enough_to_be_typed() -> None:
+    code = [line for line in _program().splitlines() if line.strip()]
+    assert len(code) <= 20, len(code)
+
+
+@pytest.mark.requirement("G-01")
+async def test_the_program_protects_an_api_with_real_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = CliRunner(env={"GRANTWELL_PASSWORD": PASSWORD})
+    for arguments in (["migrate"], ["users", "add", "alice"]):
+        assert f"grantwell {' '.join(arguments)}" in README
+        outcome = await asyncio.to_thread(command.invoke, main, arguments)
+        assert outcome.exit_code == 0, outcome.output
+    names: dict[str, object] = {}
+    exec(compile(_program(), "README.md", "exec"), names)
+    app = names["app"]
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with (
+        app.running(),  # type: ignore[attr-defined]
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
+        Person("alice", PASSWORD, transport=transport) as alice,
+    ):
+        refused = await http.get("/api/notes")
+        assert refused.status_code == 401
+        assert "resource_metadata=" in refused.headers["www-authenticate"]
+        answer = await http.get("/api/notes", headers=bearer(await tokens_for(http, alice)))
+        assert answer.json() == {"notes of": "alice"}
+
+
+def test_the_picture_of_the_house_shows_what_is_there() -> None:
+    picture = README.partition("## The house")[2].partition("```")[2].partition("```")[0]
+    folder = Path()
+    for line in picture.splitlines():
+        names = re.split(r"\s{2,}", line.strip())[0].split(" ")
+        for name in filter(None, names):
+            place = folder / name if line.startswith(" ") else Path(name)
+            assert (ROOT / place).exists(), place
+        if line and not line.startswith(" "):
+            folder = Path(names[0])
