@@ -22,7 +22,7 @@ def upgrade(url: str) -> None:
 
     A new SQLite file is readable by its owner alone. Two processes may call this at once: one migrates, the other
     waits. Raises ConfigurationError for a URL that cannot work, SchemaError for a database that is not ours or is of
-    a version we do not know, StoreUnavailable if its lock is not had in 30 seconds; then nothing was changed.
+    a version we do not know, StoreUnavailable if its lock is not had in 30 seconds.
     """
     parsed = sqlite.parse_url(url)
     path = sqlite.path_of(parsed)
@@ -31,7 +31,7 @@ def upgrade(url: str) -> None:
     try:
         with engine.begin() as connection:
             _migrate(connection, parsed)
-        sqlite.keep_write_ahead_log(path)
+        sqlite.keep_write_ahead_log(path, _LOCK_SECONDS)
     except DatabaseError as error:
         raise schema.refusal(parsed, error) from error
     finally:

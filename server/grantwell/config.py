@@ -249,6 +249,8 @@ def _protected_resource(issuer: str, issuer_url: HttpUrl, prefix: str, resource:
         or not f"{covered}/".startswith(f"{path}/")
     ):
         raise ConfigurationError("resources", f"the identifier {identifier!r} does not cover its prefix: {location}")
+    if not isinstance(resource.scopes, Mapping):
+        raise ConfigurationError("resources", f"the scopes of {prefix!r} must map each scope to its description.")
     for scope in resource.scopes:
         if not _SCOPE_TOKEN.fullmatch(scope):
             raise ConfigurationError(

@@ -80,7 +80,10 @@ class SecretKey:
         """
         location = Path(path)
         if not location.exists():
-            _create_key_file(location)
+            try:
+                _create_key_file(location)
+            except OSError as error:
+                raise ConfigurationError("secret_key", f"{location} cannot be created: {error.strerror}.") from error
         return cls(_read_key_file(location), older=None if older is None else _read_key_file(Path(older)))
 
     @classmethod
@@ -325,9 +328,9 @@ def _wrapping_key(token: str, kind: TokenKind, grant_id: str) -> bytes:
 
 
 class PasswordHasher:
-    """argon2id (19 MiB, two passes, two lanes) for passwords alone: at most two at a time, in threads, 32 waiting."""
+    """argon2id (19 MiB, two passes, one lane) for passwords alone: at most two at a time, in threads, 32 waiting."""
 
-    def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, lanes: int = 2) -> None:
+    def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, lanes: int = 1) -> None:
         self._argon2 = Argon2Hasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="grantwell-argon2")
         self._waiting = 0
@@ -356,7 +359,7 @@ class PasswordHasher:
     def _verify(self, stored: str, password: bytes) -> bool:
         try:
             return self._argon2.verify(stored, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
     async def _run(self, function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:

@@ -89,9 +89,13 @@ class OAuthProvider:
             trusted_proxies=trusted_proxies,
             **({} if clock is None else {"clock": clock}),
         )
-        for name, app in {**api_handlers, "default_handler": default_handler}.items():
-            if app is not None and not callable(app):
-                raise ConfigurationError("api_handlers", f"{name!r} is not an ASGI application.")
+        for prefix, app in api_handlers.items():
+            if not callable(app):
+                raise ConfigurationError("api_handlers", f"what {prefix!r} leads to is not an ASGI application.")
+        if default_handler is not None and not callable(default_handler):
+            raise ConfigurationError("default_handler", "is not an ASGI application.")
+        if not isinstance(secret_key, SecretKey):
+            raise ConfigurationError("secret_key", "must be a SecretKey: SecretKey.file(path) makes one and keeps it.")
         self._context = Context(
             settings=settings,
             store=store,
@@ -143,8 +147,12 @@ class OAuthProvider:
         if self._is_open:
             return
         if self._opening is None or self._opening.done():
-            self._opening = asyncio.get_running_loop().create_task(self._context.store.open())
+            self._opening = asyncio.get_running_loop().create_task(self._open_store())
+        # Shielded: the request that happens to be first may be given up, and others wait for the same.
         await asyncio.shield(self._opening)
+
+    async def _open_store(self) -> None:
+        await self._context.store.open()
         self._is_open = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,12 +170,14 @@ class OAuthProvider:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        phase = "startup"
         try:
             async with self.running():
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
+                phase = "shutdown"
         except (GrantwellError, LifespanFailed) as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
 

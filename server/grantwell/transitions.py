@@ -212,7 +212,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRevocation:
-    """The end of every grant of a user that was created up to now, or of those with one client."""
+    """The end of every grant that a user has at that moment, or of those with one client."""
 
     user_id: str
     now: int

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, column, inspect, select, table
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from grantwell.errors import SchemaError, StoreUnavailable
 
@@ -76,10 +76,10 @@ def not_a_database(url: URL) -> SchemaError:
 
 def refusal(url: URL, error: DatabaseError) -> SchemaError | StoreUnavailable:
     """What an error of the driver means when it comes while the schema is looked at or changed."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_NOTADB:
+    cause = error.orig
+    if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
         return not_a_database(url)
-    name = getattr(error.orig, "sqlite_errorname", type(error.orig).__name__)
+    name = getattr(cause, "sqlite_errorname", type(cause).__name__)
     return StoreUnavailable(f"The database at {shown(url)} did not answer: {name}")
 
 
@@ -100,7 +100,7 @@ def verify(url: URL) -> None:
     engine = sqlite.plain_engine(path, read_only=True)
     try:
         _verify(url, engine)
-    except (DatabaseError, OperationalError) as error:
+    except DatabaseError as error:
         raise refusal(url, error) from error
     finally:
         engine.dispose()

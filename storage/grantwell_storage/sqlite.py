@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from grantwell.errors import ConfigurationError
+from grantwell.errors import ConfigurationError, StoreUnavailable
 
 BUSY_SECONDS = 2.0
 """How long one statement waits for a writer in another process."""
@@ -86,11 +88,22 @@ def plain_engine(path: Path, *, read_only: bool, busy_seconds: float = BUSY_SECO
     return engine
 
 
-def keep_write_ahead_log(path: Path) -> None:
-    """Switch a database that was just created to write-ahead mode, which it then keeps."""
-    connection = sqlite3.connect(_file_name(path, "rw"), uri=True, isolation_level=None)
+def keep_write_ahead_log(path: Path, seconds: float) -> None:
+    """Switch a database to write-ahead mode, which it then keeps.
+
+    Raises ConfigurationError where that cannot be, StoreUnavailable if others use the database all the time.
+    """
+    deadline = time.monotonic() + seconds
+    connection = sqlite3.connect(_file_name(path, "rw"), uri=True, isolation_level=None, timeout=0.1)
     try:
-        set_up(connection, None)
+        while True:
+            try:
+                return _write_ahead(connection.cursor())
+            except sqlite3.OperationalError as error:
+                # SQLite may refuse the switch at once, whatever the timeout.
+                if time.monotonic() >= deadline:
+                    raise StoreUnavailable(f"{path} takes no write-ahead log: {error.sqlite_errorname}") from None
+                time.sleep(0.02)
     finally:
         connection.close()
 
@@ -108,6 +121,7 @@ def write_engine(path: Path) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", set_up)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
@@ -145,9 +159,13 @@ def set_up(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
+    _write_ahead(cursor)
+    cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     (mode,) = cursor.fetchone()
-    cursor.close()
     if mode != "wal":
         raise ConfigurationError("store", f"the file system of the database allows no write-ahead log, only {mode!r}")
 
@@ -157,6 +175,13 @@ def _set_up_reader(connection: Any, record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA query_only = ON")
     cursor.close()
+
+
+def _roll_back(connection: Any, _record: object, _error: object) -> None:
+    # SQLite keeps a closed connection, with its lock, for as long as anything refers to one of its cursors, be it a
+    # traceback.
+    with suppress(Exception):
+        connection.rollback()
 
 
 def _begin_immediate(connection: Connection) -> None:

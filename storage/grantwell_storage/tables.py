@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -44,6 +45,12 @@ def _column(name: str, kind: Any, *constraints: Any, null: bool = False, key: bo
 
 def _cascade(target: str) -> ForeignKey:
     return ForeignKey(target, ondelete="CASCADE")
+
+
+def _end_index(column: str) -> Index:
+    # Partial, so that "is not ended" is never looked up in it: that is what most rows are.
+    ended = text(f"{column} IS NOT NULL")
+    return Index(None, column, sqlite_where=ended, postgresql_where=ended)
 
 
 clients = Table(
@@ -109,9 +116,9 @@ grants = Table(
     Index(None, "user_id", "created_at", "grant_id"),
     Index(None, "client_id", "created_at", "grant_id"),
     Index(None, "user_id", "client_id", "serial"),
-    Index(None, "expires_at"),
-    Index(None, "revoked_at"),
-    Index(None, "seal_until"),
+    _end_index("expires_at"),
+    _end_index("revoked_at"),
+    _end_index("seal_until"),
 )
 
 codes = Table(
@@ -194,7 +201,7 @@ interactions = Table(
     _column("serial", BigInteger),
     Index(None, "session", "serial"),
     Index(None, "expires_at"),
-    Index(None, "closed_at"),
+    _end_index("closed_at"),
 )
 
 throttles = Table(

@@ -161,6 +161,6 @@ def test_a_lost_key_is_never_replaced_behind_the_operators_back(migrated: Termin
 @pytest.mark.requirement("G-313")
 def test_a_key_that_cannot_be_made_is_one_sentence(migrated: Terminal) -> None:
     words = ["clients", "create", "--public", "--redirect-uri", REDIRECT, "--secret-key-file"]
-    assert "cannot be used" in migrated(*words, "no/such/folder", code=1).stderr
+    assert "cannot be created" in migrated(*words, "no/such/folder", code=1).stderr
     migrated(*words, "", code=2)
     assert migrated.json("clients", "list") == []

@@ -10,6 +10,13 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from grantwell._protocol.tokens import (
+    format_access_token,
+    format_client_secret,
+    format_code,
+    format_grant_id,
+    format_refresh_token,
+)
 from grantwell.cli import main
 from tests.docs.first_client import bearer, tokens_for
 from tests.interop.person import Person
@@ -53,6 +60,17 @@ async def test_the_program_protects_an_api_with_real_users(tmp_path: Path, monke
         assert "resource_metadata=" in refused.headers["www-authenticate"]
         answer = await http.get("/api/notes", headers=bearer(await tokens_for(http, alice)))
         assert answer.json() == {"notes of": "alice"}
+
+
+@pytest.mark.requirement("S-182")
+def test_the_lengths_of_what_is_issued_are_those_that_are_told() -> None:
+    grant_id, secret = format_grant_id(bytes(12)), bytes(32)
+    code, access = format_code(grant_id, secret), format_access_token(grant_id, secret)
+    refresh, client_secret = format_refresh_token(grant_id, bytes(16), secret), format_client_secret(secret)
+    told = " ".join(README.split())
+    assert len(code) == len(access)
+    assert f"a code and an access token have {len(code)} characters" in told
+    assert f"a refresh token {len(refresh)}, a client secret {len(client_secret)}." in told
 
 
 def test_the_picture_of_the_house_shows_what_is_there() -> None:

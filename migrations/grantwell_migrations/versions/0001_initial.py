@@ -91,9 +91,9 @@ def _create_grants() -> None:
         "ix_oauth_grants_client_id_created_at_grant_id", "oauth_grants", ["client_id", "created_at", "grant_id"]
     )
     op.create_index("ix_oauth_grants_created_at_grant_id", "oauth_grants", ["created_at", "grant_id"])
-    op.create_index("ix_oauth_grants_expires_at", "oauth_grants", ["expires_at"])
-    op.create_index("ix_oauth_grants_revoked_at", "oauth_grants", ["revoked_at"])
-    op.create_index("ix_oauth_grants_seal_until", "oauth_grants", ["seal_until"])
+    _create_end_index("oauth_grants", "expires_at")
+    _create_end_index("oauth_grants", "revoked_at")
+    _create_end_index("oauth_grants", "seal_until")
     op.create_index("ix_oauth_grants_user_id_client_id_serial", "oauth_grants", ["user_id", "client_id", "serial"])
     op.create_index(
         "ix_oauth_grants_user_id_created_at_grant_id", "oauth_grants", ["user_id", "created_at", "grant_id"]
@@ -189,7 +189,7 @@ def _create_accounts() -> None:
         ),
         sa.PrimaryKeyConstraint("digest", name="pk_oauth_interactions"),
     )
-    op.create_index("ix_oauth_interactions_closed_at", "oauth_interactions", ["closed_at"])
+    _create_end_index("oauth_interactions", "closed_at")
     op.create_index("ix_oauth_interactions_expires_at", "oauth_interactions", ["expires_at"])
     op.create_index("ix_oauth_interactions_session_serial", "oauth_interactions", ["session", "serial"])
     op.create_table(
@@ -201,3 +201,8 @@ def _create_accounts() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_oauth_throttles_ends_at", "oauth_throttles", ["ends_at"])
+
+
+def _create_end_index(table: str, column: str) -> None:
+    ended = sa.text(f"{column} IS NOT NULL")
+    op.create_index(f"ix_{table}_{column}", table, [column], sqlite_where=ended, postgresql_where=ended)

@@ -157,7 +157,7 @@ def _resources(settings: Settings, parameters: Parameters) -> tuple[str, ...]:
 
 def _scopes(settings: Settings, client: Client, resources: tuple[str, ...], parameters: Parameters) -> tuple[str, ...]:
     """The scopes asked for, or the default ones, that these resources declare and this client may have."""
-    declared = settings.scopes_of(resources)
+    declared = settings.scopes_of(resources) - _IGNORED_SCOPES
     allowed = [s for s in settings.scopes if s in declared and (client.scopes is None or s in client.scopes)]
     requested = tuple(s for s in parse_scope(parameters.one("scope")) if s not in _IGNORED_SCOPES)
     if not requested:

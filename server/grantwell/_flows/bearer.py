@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 
@@ -25,7 +26,10 @@ async def verify(context: Context, resource: ProtectedResource, credential: str,
     Raises OAuthError `invalid_token`, ExternalTokenError from `resolve_external_token`, StoreUnavailable.
     """
     parsed = parse_token(credential)
-    if parsed is not None and parsed.kind == "access":
+    if parsed is not None and parsed.kind != "access":
+        # Never for an external resolver to see: refresh tokens, codes and client secrets are credentials elsewhere.
+        raise OAuthError("invalid_token", reason=f"a {parsed.kind} is not an access token")
+    if parsed is not None:
         live = await context.store.get_access_token(parsed.grant_id, digest_of("access", credential), now)
         if live is not None:
             principal = opened_principal(context, live, credential)
@@ -69,17 +73,20 @@ async def _resolve(context: Context, resource: ProtectedResource, credential: st
     if resolver is None:
         raise OAuthError("invalid_token", reason="no resolver of external tokens")
     try:
-        token = await hooks.call(resolver, ExternalTokenCheck(token=credential, resource=resource.identifier))
+        async with asyncio.timeout(context.settings.callback_timeout):
+            token = await hooks.call(resolver, ExternalTokenCheck(token=credential, resource=resource.identifier))
     except (ExternalTokenError, StoreUnavailable):
         raise
+    except TimeoutError as error:
+        raise OAuthError("temporarily_unavailable", reason="resolve_external_token took too long") from error
     except Exception as error:
         log.exception("resolve_external_token failed")
         raise OAuthError("server_error", reason=f"resolve_external_token raised {type(error).__name__}") from error
     if token is None:
         raise OAuthError("invalid_token", reason="resolve_external_token does not know the token")
-    if not isinstance(token, ExternalToken):
-        raise OAuthError("server_error", reason="resolve_external_token returned something else")
-    if resource.identifier not in tuple(token.audience) or isinstance(token.audience, str):
+    if not isinstance(token, ExternalToken) or not _is_complete(token):
+        raise OAuthError("server_error", reason="resolve_external_token returned an unusable value")
+    if resource.identifier not in (token.audience or ()):
         raise OAuthError("invalid_token", "The access token is for another resource.")
     if token.expires_at is not None and now >= token.expires_at:
         raise OAuthError("invalid_token", reason="the external token is past its end")
@@ -91,4 +98,14 @@ async def _resolve(context: Context, resource: ProtectedResource, credential: st
         scopes=tuple(token.scopes),
         audience=tuple(token.audience),
         expires_at=token.expires_at,
+    )
+
+
+def _is_complete(token: ExternalToken) -> bool:
+    """Whether the resolver kept to the types; a string for a list would be read letter by letter."""
+    lists = (token.audience or (), token.scopes)
+    return (
+        all(isinstance(items, tuple | list) and all(isinstance(item, str) for item in items) for items in lists)
+        and (token.user_id is None or isinstance(token.user_id, str))
+        and (token.expires_at is None or type(token.expires_at) in (int, float))
     )

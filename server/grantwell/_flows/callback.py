@@ -12,7 +12,7 @@ from .. import hooks
 from .._protocol.scopes import parse_scope
 from ..config import MAX_TTL
 from ..crypto import encode_props
-from ..errors import OAuthError
+from ..errors import OAuthError, StoreUnavailable
 from ..hooks import UNSET, TokenExchange, TokenExchangeCallback, TokenExchangeResult
 from ..store import Lease, LeaseRequest, Revocation
 from .context import Context
@@ -108,11 +108,11 @@ async def _run(
             left = deadline - loop.time()
             done, _ = await asyncio.wait({task}, timeout=max(0.0, min(left, _RENEW_EVERY_SECONDS)))
             if done:
-                return await task
+                return _result(task)
             if left <= 0:
                 raise OAuthError("temporarily_unavailable", reason="token_exchange_callback took too long")
-            await context.store.renew_lease(event.grant_id, lease_id, context.now() + LEASE_SECONDS)
-    except OAuthError:
+            await _renew_lease(context, event, lease_id)
+    except (OAuthError, StoreUnavailable):
         raise
     except Exception as error:
         log.exception("token_exchange_callback failed for grant %r", event.grant_id)
@@ -126,8 +126,25 @@ async def _run(
 async def _contained(callback: TokenExchangeCallback, event: TokenExchange) -> TokenExchangeResult | None:
     try:
         return await hooks.call(callback, event)
-    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
         raise _HookDied(type(error).__name__) from error
+
+
+def _result(task: asyncio.Task[TokenExchangeResult | None]) -> TokenExchangeResult | None:
+    if task.cancelled():
+        # The callback cancelled itself; to await it would cancel the request, which would never be answered.
+        raise _HookDied("CancelledError")
+    return task.result()
+
+
+async def _renew_lease(context: Context, event: TokenExchange, lease_id: str) -> None:
+    try:
+        await context.store.renew_lease(event.grant_id, lease_id, context.now() + LEASE_SECONDS)
+    except StoreUnavailable:
+        # Tried again at the next turn. If it lapses, the next holder's run has the same idempotency key.
+        log.warning("the callback's lease on grant %r could not be renewed", event.grant_id)
 
 
 def _forget(task: asyncio.Task[TokenExchangeResult | None]) -> None:
@@ -194,6 +211,7 @@ def _seconds(name: str, value: int, *, least: int) -> int:
 
 
 def _scopes(scopes: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    if isinstance(scopes, str) or not all(isinstance(scope, str) for scope in scopes):
+    listed = tuple(scopes)
+    if isinstance(scopes, str) or not all(isinstance(scope, str) for scope in listed):
         raise TypeError("scopes is not a list of strings")
-    return parse_scope(" ".join(scopes) or None)
+    return parse_scope(" ".join(listed) or None)

@@ -121,6 +121,7 @@ def _prepare(
             context.keyring,
             grant,
             renewal.grant_key,
+            generation=issued.generation + 1,
             family=family,
             now=now,
             expires_at=idle_end(context, ends_at, now),

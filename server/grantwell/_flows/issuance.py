@@ -90,12 +90,13 @@ def access_fields(grant: Grant, token: AccessToken) -> list[MacField]:
     ]
 
 
-def refresh_fields(grant: Grant, token: RefreshToken) -> list[MacField]:
-    """What a refresh token grants; the grant's absolute end is among it."""
+def refresh_fields(grant: Grant, generation: int, token: RefreshToken) -> list[MacField]:
+    """What a refresh token grants; the grant's absolute end is among it, and the generation that made the row."""
     return [
         "refresh",
         *_grant_fields(grant),
         grant.expires_at,
+        generation,
         token.issued_at,
         token.expires_at,
         token.wrapped_key,
@@ -160,15 +161,29 @@ def make_access_token(
 
 
 def make_refresh_token(
-    keyring: Keyring, grant: Grant, data_key: DataKey, *, family: bytes, now: int, expires_at: int | None
+    keyring: Keyring,
+    grant: Grant,
+    data_key: DataKey,
+    *,
+    generation: int,
+    family: bytes,
+    now: int,
+    expires_at: int | None,
 ) -> tuple[str, RefreshToken]:
-    """A fresh refresh token of a grant's family, and its row."""
+    """A fresh refresh token of a grant's family, and its row in this generation."""
     text = format_refresh_token(grant.grant_id, family, secrets.token_bytes(SECRET_BYTES))
-    return text, refresh_row(keyring, grant, data_key, text, now=now, expires_at=expires_at)
+    return text, refresh_row(keyring, grant, data_key, text, generation=generation, now=now, expires_at=expires_at)
 
 
 def refresh_row(
-    keyring: Keyring, grant: Grant, data_key: DataKey, text: str, *, now: int, expires_at: int | None
+    keyring: Keyring,
+    grant: Grant,
+    data_key: DataKey,
+    text: str,
+    *,
+    generation: int,
+    now: int,
+    expires_at: int | None,
 ) -> RefreshToken:
     """The row of a refresh token: of a fresh one, or of one that stays live while the grant changes."""
     token = RefreshToken(
@@ -179,7 +194,7 @@ def refresh_row(
         wrapped_key=keyring.wrap(data_key.key, text, "refresh", grant.grant_id),
         mac=b"",
     )
-    return replace(token, mac=keyring.token_mac(text, refresh_fields(grant, token)))
+    return replace(token, mac=keyring.token_mac(text, refresh_fields(grant, generation, token)))
 
 
 def sooner(*instants: int | None) -> int | None:

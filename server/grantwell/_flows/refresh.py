@@ -24,9 +24,18 @@ from .._protocol.tokens import ParsedToken, parse_token
 from ..crypto import Unsealable, digest_of, equal, family_digest
 from ..errors import OAuthError
 from ..records import Client, Digest, Grant, RefreshState, RefreshToken, RetiredToken
-from ..store import NewAccessToken, RefreshableGrant, Revocation, Rotation
+from ..store import LiveAccessToken, NewAccessToken, RefreshableGrant, Revocation, Rotation
 from .context import Context
-from .issuance import DataKey, TokenAnswer, make_access_token, make_refresh_token, refresh_fields, refresh_row, sooner
+from .issuance import (
+    DataKey,
+    TokenAnswer,
+    access_fields,
+    make_access_token,
+    make_refresh_token,
+    refresh_fields,
+    refresh_row,
+    sooner,
+)
 from .narrowing import narrowed_audience, narrowed_scopes
 from .renewal import Renewal, ask_callback, idle_end, open_props, renew
 
@@ -92,6 +101,8 @@ async def _judge(context: Context, request: _Request, now: int) -> _Presented:
     grant, state = found.grant, found.refresh
     if grant.revoked_at is not None or (grant.expires_at is not None and now >= grant.expires_at):
         raise OAuthError("invalid_grant", reason="the grant has ended")
+    if grant.exchanged_at is None:
+        raise OAuthError("invalid_grant", reason="the code was never exchanged")
     if state.family is None or not equal(state.family, family_digest(request.token.family)):
         raise OAuthError("invalid_grant", reason="a refresh token that was never issued")
     token = _live(state, request.digest)
@@ -100,12 +111,17 @@ async def _judge(context: Context, request: _Request, now: int) -> _Presented:
         raise OAuthError("invalid_grant", reason="a retired refresh token")
     if token.expires_at is not None and now >= token.expires_at:
         raise OAuthError("invalid_grant", reason="the refresh token is past its end")
-    if not context.keyring.token_mac_fits(request.token.text, refresh_fields(grant, token), token.mac):
-        raise OAuthError("invalid_grant", reason="the row of the refresh token was altered")
+    _refuse_altered(context, found, token, request.token.text)
     if token is state.current:
         return _Presented(found, token, "current")
     in_window = state.seal is not None and state.seal_until is not None and now < state.seal_until
     return _Presented(found, token, "previous in window" if in_window else "previous")
+
+
+def _refuse_altered(context: Context, found: RefreshableGrant, token: RefreshToken, text: str) -> None:
+    fields = refresh_fields(found.grant, found.refresh.generation, token)
+    if not context.keyring.token_mac_fits(text, fields, token.mac):
+        raise OAuthError("invalid_grant", reason="the row of a refresh token was altered")
 
 
 def _live(state: RefreshState, digest: Digest) -> RefreshToken | None:
@@ -189,6 +205,7 @@ def _prepare(
         keyring,
         grant,
         renewal.grant_key,
+        generation=generation,
         family=request.token.family,
         now=now,
         expires_at=idle_end(context, grant.expires_at, now),
@@ -199,6 +216,7 @@ def _prepare(
         grant,
         renewal.grant_key,
         request.token.text,
+        generation=generation,
         now=presented.token.issued_at,
         expires_at=sooner(presented.token.expires_at, grant.expires_at),
     )
@@ -283,6 +301,9 @@ async def _replay(context: Context, request: _Request, presented: _Presented, no
         )
     except Unsealable as error:
         raise OAuthError("invalid_grant", reason=str(error)) from error
+    if state.current is None:
+        raise OAuthError("invalid_grant", reason="the successor is gone")
+    _refuse_altered(context, presented.found, state.current, sealed.refresh_token)
     answer = TokenAnswer(
         access_token=sealed.access_token,
         expires_at=0,
@@ -290,11 +311,11 @@ async def _replay(context: Context, request: _Request, presented: _Presented, no
         audience=(),
         now=now,
         refresh_token=sealed.refresh_token,
-        refresh_token_expires_at=None if state.current is None else state.current.expires_at,
+        refresh_token_expires_at=state.current.expires_at,
     )
     if (request.scopes, request.resources) == (sealed.asked_scopes, sealed.asked_resources):
         live = await context.store.get_access_token(grant.grant_id, digest_of("access", sealed.access_token), now)
-        if live is not None:
+        if live is not None and _is_as_issued(context, live, sealed.access_token):
             await _tell_replay(context, grant, now)
             return replace(
                 answer, expires_at=live.token.expires_at, scopes=live.token.scopes, audience=live.token.audience
@@ -318,6 +339,10 @@ async def _replay(context: Context, request: _Request, presented: _Presented, no
     return replace(
         answer, access_token=text, expires_at=access.expires_at, scopes=access.scopes, audience=access.audience
     )
+
+
+def _is_as_issued(context: Context, live: LiveAccessToken, text: str) -> bool:
+    return context.keyring.token_mac_fits(text, access_fields(live.grant, live.token), live.token.mac)
 
 
 def _refuse_more_than_granted(grant: Grant, requested: tuple[str, ...], allowed: tuple[str, ...]) -> None:

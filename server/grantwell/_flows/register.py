@@ -52,9 +52,7 @@ async def _ask(context: Context, event: ClientRegistration) -> None:
     except (OAuthError, StoreUnavailable):
         raise
     except TimeoutError as error:
-        raise OAuthError(
-            "temporarily_unavailable", reason="client_registration_callback took too long"
-        ) from error
+        raise OAuthError("temporarily_unavailable", reason="client_registration_callback took too long") from error
     except Exception as error:
         log.exception("client_registration_callback failed")
         raise OAuthError(

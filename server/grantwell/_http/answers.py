@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,10 @@ _PREFLIGHT: Headers = (
     (b"access-control-allow-headers", b"Authorization, *"),
     (b"access-control-max-age", b"86400"),
 )
+
+
+POLICY_VIOLATION = 1008
+"""The code of a websocket that is closed because of who asks (RFC 6455 section 7.4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +91,17 @@ async def challenge_answer(
     else:
         scopes = error.required_scopes or resource.scopes
     headers = dict(error.headers)
-    if (error.code, error.status) in _CHALLENGED and "www-authenticate" not in {name.lower() for name in headers}:
+    challenged = error.status == 401 or (error.code, error.status) in _CHALLENGED
+    if challenged and "www-authenticate" not in {name.lower() for name in headers}:
         headers["WWW-Authenticate"] = challenge(
             resource_metadata=resource.metadata_url, scopes=scopes, error=error.code, description=error.description
         )
-    return json_answer(_members(error), status=error.status, headers=NO_STORE + _encoded(headers))
+    return json_answer(_members(error), status=error.status, headers=_headers(headers))
 
 
-_CHALLENGED = frozenset({("invalid_token", 401), ("insufficient_scope", 403), ("invalid_request", 400)})
+# Besides every 401, which must not be without a challenge (RFC 9110 section 15.5.2).
+_CHALLENGED = frozenset({("insufficient_scope", 403), ("invalid_request", 400)})
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def missing_token_answer(resource: ProtectedResource) -> Answer:
@@ -103,7 +111,7 @@ def missing_token_answer(resource: ProtectedResource) -> Answer:
 
 
 async def _reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuthError:
-    log.info("refused at %s: %s client=%r reason=%r", endpoint, error.code, error.client_id, error.reason)
+    log.info("refused at %r: %s client=%r reason=%r", endpoint, error.code, error.client_id, error.reason)
     if context.hooks.on_error is None:
         return error
     event = ErrorEvent(
@@ -119,24 +127,28 @@ async def _reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuth
     except Exception:
         log.exception("on_error failed")
         return error
-    return error if replacement is None else replacement
+    if replacement is not None and not isinstance(replacement, OAuthError):
+        log.error("on_error returned neither an OAuthError nor None, but %s", type(replacement).__name__)
+        return error
+    return replacement or error
 
 
 def _rendered(error: OAuthError) -> Answer:
-    return json_answer(_members(error), status=error.status, headers=NO_STORE + _encoded(error.headers))
+    return json_answer(_members(error), status=error.status, headers=_headers(error.headers))
 
 
 def _members(error: OAuthError | ExternalTokenError) -> dict[str, str]:
     return {"error": error.code, "error_description": error.description}
 
 
-def _encoded(headers: Mapping[str, str]) -> Headers:
-    """Headers as bytes; one that is not visible ASCII is a mistake of ours or of a hook, and is not sent."""
-    return tuple(
-        (name.lower().encode("ascii"), value.encode("ascii"))
-        for name, value in headers.items()
-        if name.isascii() and value.isascii() and value.isprintable()
-    )
+def _headers(given: Mapping[str, str]) -> Headers:
+    """The headers of an error, as bytes: not to be stored, unless it says so itself. One that is not visible ASCII is a mistake of ours or of a hook, and is not sent."""
+    encoded = {
+        name.lower().encode("ascii"): value.encode("ascii")
+        for name, value in given.items()
+        if _HEADER_NAME.fullmatch(name) and value.isascii() and value.isprintable()
+    }
+    return tuple((dict(NO_STORE) | encoded).items())
 
 
 async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send, *, cors: bool = False) -> None:
@@ -152,5 +164,4 @@ async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send
         await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": answer.body})
     else:
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})

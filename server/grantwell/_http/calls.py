@@ -111,10 +111,13 @@ class OpenCalls:
     async def recheck(self) -> None:
         """End the calls whose token is not good any more."""
         before = asyncio.get_running_loop().time() - RECHECK_SECONDS / 2
-        for opened in [o for o in self._open if o.opened_at <= before]:
-            if not await self._is_good(opened) and opened in self._open:
-                opened.ended = True
-                opened.task.cancel()
+        # All at once: one that waits for `resolve_external_token` must not hold up the others.
+        await asyncio.gather(*(self._end_unless_good(o) for o in self._open if o.opened_at <= before))
+
+    async def _end_unless_good(self, opened: _OpenCall) -> None:
+        if not await self._is_good(opened) and opened in self._open:
+            opened.ended = True
+            opened.task.cancel()
 
     async def _is_good(self, opened: _OpenCall) -> bool:
         call = opened.call
@@ -123,6 +126,9 @@ class OpenCalls:
         except StoreUnavailable:
             return True
         except (OAuthError, ExternalTokenError) as error:
+            if error.status >= 500:
+                # It says nothing about the token; the next check will.
+                return True
             log.info("an open call is ended: grant=%r reason=%r", call.principal.grant_id, str(error))
             return False
         return True

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from .._flows import register, revoke, token
 from .._flows.context import Context
+from .._flows.issuance import TokenAnswer
 from .._protocol.discovery import authorization_server_metadata, protected_resource_metadata
 from .._protocol.json_documents import is_json, parse_object
 from ..config import Settings
@@ -46,6 +47,7 @@ class Endpoints:
         if settings.client_registration_endpoint is not None:
             self._posts[settings.client_registration_endpoint] = self._register
         self._documents = _documents(settings)
+        self._issuing: set[asyncio.Future[TokenAnswer]] = set()
 
     def serves(self, path: str) -> bool:
         """Whether a path (below the mount) is one of these endpoints."""
@@ -80,7 +82,16 @@ class Endpoints:
         if self._context.hooks.token_exchange is None:
             return json_answer((await work).members())
         # What the callback did upstream must reach the database, whether or not the client still waits for it.
-        return json_answer((await asyncio.shield(asyncio.ensure_future(work))).members())
+        task = asyncio.ensure_future(work)
+        self._issuing.add(task)
+        task.add_done_callback(self._forget)
+        return json_answer((await asyncio.shield(task)).members())
+
+    def _forget(self, task: asyncio.Future[TokenAnswer]) -> None:
+        self._issuing.discard(task)
+        # Where the client has left, nobody else asks for the error, and asyncio would complain.
+        if not task.cancelled():
+            task.exception()
 
     async def _revoke(self, scope: Scope, receive: Receive) -> Answer:
         form = await read_form(scope, receive)

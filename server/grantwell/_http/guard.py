@@ -15,6 +15,7 @@ from ..config import ProtectedResource
 from ..errors import ExternalTokenError, OAuthError, StoreUnavailable
 from .answers import (
     OPEN_CORS,
+    POLICY_VIOLATION,
     Answer,
     challenge_answer,
     error_answer,
@@ -24,7 +25,9 @@ from .answers import (
 )
 from .calls import Call, InsufficientScope, OpenCalls, running_call
 
-_POLICY_VIOLATION = 1008
+_FIRST_MESSAGES = frozenset(
+    {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
+)
 
 
 class Guard:
@@ -65,9 +68,7 @@ class Guard:
             "auth": AuthCredentials(call.principal.scopes),
             "state": state,
         }
-        if from_browser and scope["type"] == "http":
-            send = _with_cors(send)
-        await self._run(call, credential, app, inner, receive, send)
+        await self._run(call, credential, app, inner, receive, _Answering(send, cors=from_browser))
         return None
 
     async def _admit(
@@ -85,34 +86,62 @@ class Guard:
             unavailable = OAuthError("temporarily_unavailable", reason=str(error))
             return await error_answer(self._context, unavailable, endpoint=resource.prefix)
 
-    async def _run(self, call: Call, credential: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run(
+        self, call: Call, credential: str, app: ASGIApp, scope: Scope, receive: Receive, send: _Answering
+    ) -> None:
         opened = self.open_calls.enter(call, credential)
         token = running_call.set(call)
         try:
             await app(scope, receive, send)
         except InsufficientScope as error:
-            refused = OAuthError("insufficient_scope", headers=error.headers)
-            await send_answer(await challenge_answer(self._context, call.resource, refused), scope, receive, send)
+            if send.has_begun and scope["type"] == "http":
+                raise
+            await self._refuse(call, OAuthError("insufficient_scope", headers=error.headers), scope, receive, send)
         except asyncio.CancelledError:
             if not opened.ended:
                 raise
             # The re-check ended this call, not the server: the task itself goes on, to its own end.
             opened.task.uncancel()
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            ended = OAuthError("invalid_token", reason="the token ended before the answer did")
+            await self._refuse(call, ended, scope, receive, send)
         finally:
             running_call.reset(token)
             self.open_calls.leave(opened)
 
+    async def _refuse(self, call: Call, error: OAuthError, scope: Scope, receive: Receive, send: _Answering) -> None:
+        """Answer a call that its application has not answered; cut off one that it has begun to answer."""
+        if not send.has_begun:
+            await send_answer(await challenge_answer(self._context, call.resource, error), scope, receive, send)
+        elif scope["type"] == "websocket" and not send.has_closed:
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
 
-def _with_cors(send: Send) -> Send:
-    """A send that opens the answer to scripts of any origin, unless the application has a policy of its own."""
 
-    async def opened(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
-            if not any(name.lower() == b"access-control-allow-origin" for name, _ in headers):
-                message = {**message, "headers": [*headers, *OPEN_CORS]}
-        await send(message)
+class _Answering:
+    """The send of a wrapped application; it knows how far the answer got.
 
-    return opened
+    With `cors` it opens the answer to scripts of any origin, unless the application has a policy of its own.
+    """
+
+    __slots__ = ("_cors", "_send", "has_begun", "has_closed")
+
+    def __init__(self, send: Send, *, cors: bool) -> None:
+        self._send = send
+        self._cors = cors
+        self.has_begun = False
+        self.has_closed = False
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in _FIRST_MESSAGES:
+            self.has_begun = True
+            self.has_closed = kind == "websocket.close"
+            if self._cors and kind == "http.response.start":
+                message = _with_cors(message)
+        await self._send(message)
+
+
+def _with_cors(message: Message) -> Message:
+    headers = list(message.get("headers", ()))
+    if any(name.lower() == b"access-control-allow-origin" for name, _ in headers):
+        return message
+    return {**message, "headers": [*headers, *OPEN_CORS]}

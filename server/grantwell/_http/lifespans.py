@@ -29,23 +29,21 @@ class Lifespan:
     async def start(self) -> None:
         """Start the application, and wait until it is ready; one that knows no lifespan is ready at once."""
         self._task = asyncio.get_running_loop().create_task(self._run())
-        await self._tell("lifespan.startup")
+        self._task.add_done_callback(_retrieve)
+        await self._tell(self._task, "lifespan.startup")
 
     async def stop(self) -> None:
         """Tell the application to stop, and wait until it has."""
-        if self._task is not None and not self._task.done():
-            await self._tell("lifespan.shutdown")
-            await self._task
-        self._task = None
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            await self._tell(task, "lifespan.shutdown")
+            await task
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         await self._app(scope, self._to_app.get, self._from_app.put)
 
-    async def _tell(self, event: str) -> None:
-        task = self._task
-        if task is None:
-            return
+    async def _tell(self, task: asyncio.Task[None], event: str) -> None:
         await self._to_app.put({"type": event})
         answer = asyncio.ensure_future(self._from_app.get())
         await asyncio.wait({answer, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -58,6 +56,12 @@ class Lifespan:
         message = answer.result()
         if message["type"] == f"{event}.failed":
             raise LifespanFailed(message.get("message", "") or f"{event} failed")
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Look at how an application's lifespan ended, so that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Lifespans:
@@ -80,9 +84,16 @@ class Lifespans:
             raise
 
     async def stop(self) -> None:
-        """Stop those that had started."""
+        """Stop those that had started. Raises what the first that failed raised, after all were told to stop."""
+        first: Exception | None = None
         while self._started:
-            await self._started.pop().stop()
+            try:
+                await self._started.pop().stop()
+            except Exception as error:
+                log.error("an application did not stop as it should: %r", error)
+                first = first or error
+        if first is not None:
+            raise first
 
     def state_of(self, app: ASGIApp) -> dict[str, Any]:
         """What the application's lifespan left for its requests."""

@@ -31,7 +31,7 @@ class Prefixes:
     def find(self, path: str, scope: Scope) -> Protected | None:
         """What protects this path (below the mount). Raises IrregularPath for one that is not plainly in or out."""
         if _is_irregular(path, scope):
-            if self._match(_plain(path)) is not None:
+            if self._match(path) is not None or self._match(_plain(path)) is not None:
                 raise IrregularPath
             return None
         return self._match(path)

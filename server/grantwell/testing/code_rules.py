@@ -98,6 +98,13 @@ class CodeRules:
         await given_consent(store)
         assert await store.redeem_code(redemption(now=NOW + CODE_TTL - 1)) == "redeemed"
 
+    async def test_a_code_that_ends_before_its_grant_is_refused_at_its_own_end(self, store: CompleteStore) -> None:
+        new = consent()
+        await given_consent(store, replace(new, code=replace(new.code, expires_at=NOW + 10)))
+        assert await store.redeem_code(redemption(now=NOW + 10)) == "refused"
+        assert await live(store, "a1") is None
+        assert await store.redeem_code(redemption(now=NOW + 9)) == "redeemed"
+
     async def test_a_code_of_a_grant_past_its_end_is_refused(self, store: CompleteStore) -> None:
         new = consent()
         await given_consent(store, replace(new, grant=replace(new.grant, expires_at=NOW + 10)))

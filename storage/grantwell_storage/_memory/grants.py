@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hmac import compare_digest
 from typing import Literal
 
 from grantwell.records import Client, Digest, Grant, RefreshState
@@ -64,7 +65,7 @@ def add(tables: Tables, new: NewGrant) -> Literal["added", "client_gone", "inter
     if new.interaction is not None:
         waiting = tables.interactions.get(new.interaction.digest)
         session = tables.live_session(new.interaction.session, new.now)
-        if waiting is None or session is None or waiting.interaction.session != session.digest:
+        if waiting is None or session is None or waiting.interaction.session != new.interaction.session:
             return "interaction_closed"
         if not waiting.is_open(new.now) or session.user_id is None or session.user_id != grant.user_id:
             return "interaction_closed"
@@ -82,7 +83,7 @@ def _of_owner(tables: Tables, grant: Grant) -> list[GrantRow]:
 def get_code(tables: Tables, grant_id: str, code: Digest) -> IssuedCode | None:
     """See `Store.get_code`."""
     row = tables.grants.get(grant_id)
-    if row is None or row.code.digest != code:
+    if row is None or not compare_digest(row.code.digest, code):
         return None
     props = row.props.get(row.code.props_version)
     return IssuedCode(grant=apart(row.grant), code=row.code, generation=row.refresh.generation, props=props)
@@ -93,7 +94,7 @@ def redeem(tables: Tables, redemption: Redemption) -> Literal["redeemed", "refus
     now, row = redemption.now, tables.grants.get(redemption.grant_id)
     if row is None or not row.is_alive(now) or row.refresh.generation != 0:
         return "refused"
-    if row.code.digest != redemption.code or row.code.redeemed_at is not None or now >= row.code.expires_at:
+    if not compare_digest(row.code.digest, redemption.code) or row.code.redeemed_at is not None or now >= row.code.expires_at:
         return "refused"
     row.code = replace(row.code, redeemed_at=now, wrapped_key=b"")
     row.grant = replace(row.grant, exchanged_at=now, expires_at=redemption.expires_at, last_used_at=row.used_at(now))

@@ -83,8 +83,7 @@ class GrantRow:
         """Delete the props versions that no code, refresh token or access token names."""
         named = {token.props_version for token in self.tokens.values()}
         named |= {slot.props_version for slot in (self.refresh.current, self.refresh.previous) if slot is not None}
-        if self.code.redeemed_at is None:
-            named.add(self.code.props_version)
+        named |= {self.code.props_version} if self.code.redeemed_at is None else set()
         self.props = {version: props for version, props in self.props.items() if version in named}
 
 
@@ -130,12 +129,12 @@ class Tables:
             return None
         return session if session.user_id is None or self.enabled(session.user_id) else None
 
-    def end_session(self, digest: Digest) -> bool:
+    def end_session(self, session: Digest) -> bool:
         """Delete a session with its interactions; False if there is none."""
         for key, row in list(self.interactions.items()):
-            if row.interaction.session == digest:
+            if row.interaction.session == session:
                 del self.interactions[key]
-        return self.sessions.pop(digest, None) is not None
+        return self.sessions.pop(session, None) is not None
 
     def end_user(self, user_id: str, now: int, reason: RevocationReason) -> None:
         """Delete the sessions of a user and end their grants."""

@@ -53,10 +53,11 @@ _SPEND = (
 
 def get(connection: Connection, grant_id: str, code: Digest) -> IssuedCode | None:
     """See `Store.get_code`."""
-    return readable(_to_issued_code, connection.execute(_GET, {"owner": grant_id, "code": code}).one_or_none())
+    return readable(to_issued_code, connection.execute(_GET, {"owner": grant_id, "code": code}).one_or_none())
 
 
-def _to_issued_code(row: Row) -> IssuedCode:
+def to_issued_code(row: Row) -> IssuedCode:
+    """The answer of `_GET`."""
     if type(row[21]) is not int:
         raise Damaged("a whole number was expected")
     return IssuedCode(

@@ -134,8 +134,8 @@ async def _commit(session: _Session, work: Work[P, T], *args: P.args, **kwargs: 
                 async with connection.begin():
                     return await connection.run_sync(work, *args, **kwargs)
             except BaseException:
-                # A failed sync leaves pages in memory that are not on the disk, and a transaction that was cut short
-                # by the end of the event loop may still be open: such a connection is not used again.
+                # A failed sync leaves pages in memory that are not on the disk, and the end of the event loop cuts a
+                # transaction short: such a connection is not used again.
                 await connection.invalidate()
                 raise
 

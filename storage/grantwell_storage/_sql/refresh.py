@@ -74,10 +74,11 @@ _RELEASE = (
 def get(connection: Connection, grant_id: str) -> RefreshableGrant | None:
     """See `Store.get_refreshable`."""
     rows = connection.execute(_GET, {"id": grant_id}).all()
-    return readable(_to_refreshable, rows) if rows else None
+    return readable(to_refreshable, rows) if rows else None
 
 
-def _to_refreshable(rows: Sequence[Row]) -> RefreshableGrant:
+def to_refreshable(rows: Sequence[Row]) -> RefreshableGrant:
+    """The answer of `_GET`: a row for each props version, or one without."""
     first = rows[0]
     return RefreshableGrant(
         grant=to_grant(first[:13]),
