@@ -118,7 +118,21 @@ def test_overlapping_endpoints_are_refused() -> None:
 @requirement("C-016", "C-004", "C-006")
 @pytest.mark.parametrize(
     "prefix",
-    ["api", "", "/api/", "//", "/a//b", "/a/../b", "/a/.", "/a b", "/%61", "/a?x", "/.well-known", "/é", "https://as.test/a"],
+    [
+        "api",
+        "",
+        "/api/",
+        "//",
+        "/a//b",
+        "/a/../b",
+        "/a/.",
+        "/a b",
+        "/%61",
+        "/a?x",
+        "/.well-known",
+        "/é",
+        "https://as.test/a",
+    ],
 )
 def test_a_prefix_without_a_slash_or_with_one_too_many_is_refused(prefix: str) -> None:
     assert_refused("api_handlers", api_handlers={prefix: app}, resources=None)
@@ -212,10 +226,10 @@ def test_lifetimes_are_seconds_within_bounds(field: str, bad: list[Any], good: l
 
 @requirement("A-017", "A-014", "S-452")
 def test_only_schemes_that_an_application_may_own_are_accepted() -> None:
-    for schemes in (["Cursor"], ["my app"], ["1x"], [""], "cursor", *[[name] for name in (
-        "javascript", "data", "vbscript", "file", "blob", "about", "http", "https", "ws", "view-source", "intent", "mailto"
-    )]):  # fmt: skip
+    for schemes in (["Cursor"], ["my app"], ["1x"], [""], "cursor"):
         assert_refused("private_use_schemes", private_use_schemes=schemes)
+    for scheme in ("javascript", "data", "vbscript", "file", "blob", "about", "http", "https", "ws", "view-source"):
+        assert_refused("private_use_schemes", private_use_schemes=["cursor", scheme])
     assert made(private_use_schemes=[]).settings.private_use_schemes == frozenset()
 
 

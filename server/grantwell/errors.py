@@ -66,8 +66,8 @@ class StoreUnavailable(GrantwellError):
 class OAuthError(GrantwellError):
     """An error answer as RFC 6749 section 5.2 has it.
 
-    `code` and `description` go to the client; `reason` and `client_id` go only to the log and to `on_error`. `status` is the HTTP
-    status and `headers` are sent with it; both have the usual values for the code when not given. A
+    `code` and `description` go to the client; `reason` and `client_id` go only to the log and to `on_error`. `status`
+    is the HTTP status and `headers` are sent with it; both have the usual values for the code when not given. A
     `token_exchange_callback` raises it to answer the client: `invalid_grant` from there also revokes the grant.
     """
 

@@ -173,8 +173,8 @@ class AccessToken:
 class User:
     """Somebody who can sign in on the pages of `grantwell.signin`.
 
-    `user_id` is the name they sign in with. `mac` authenticates id, password hash and admin flag under the
-    deployment key. `disabled_at` can only restrict and stays outside it.
+    `user_id` is the name they sign in with. `mac` authenticates the row under the deployment key, so that a
+    user cannot be invented, promoted or let in again in the database.
     """
 
     user_id: str

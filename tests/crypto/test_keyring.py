@@ -15,7 +15,6 @@ from grantwell import SecretKey
 from grantwell.crypto import (
     Keyring,
     PropsOwner,
-    SealedProps,
     TokenKind,
     Unsealable,
     canonical,
@@ -23,6 +22,7 @@ from grantwell.crypto import (
     equal,
     hkdf_sha256,
 )
+from grantwell.records import SealedProps
 
 requirement = pytest.mark.requirement
 
@@ -251,7 +251,8 @@ def test_a_form_token_fits_its_fields_alone_whatever_is_sent() -> None:
     token = KEYRING.csrf_token(["session", "page", 1])
     for sent in ("", token[:-1], token + "0", token.upper(), "é", "\ud800", "\x00" * 64, "0" * 64):
         assert not KEYRING.csrf_token_fits(["session", "page", 1], sent)
-    for other in (["session", "page", 2], ["session2", "page", 1], ["session", "page"], ["sessionpage", 1]):
+    others: list[list[Any]] = [["session", "page", 2], ["session2", "page", 1], ["session", "page"], ["sessionpage", 1]]
+    for other in others:
         assert not KEYRING.csrf_token_fits(other, token)
 
 

@@ -47,7 +47,10 @@ def test_a_file_is_made_on_first_use_and_is_its_owners_alone(tmp_path: Path) -> 
 @requirement("A-334", "F-071")
 def test_of_processes_that_start_at_once_all_get_the_same_key(tmp_path: Path) -> None:
     path = tmp_path / "oauth.key"
-    program = "import sys; sys.stdin.read(1); from grantwell.crypto import SecretKey; print(SecretKey.file(sys.argv[1]).keys[0].hex())"
+    program = (
+        "import sys; from grantwell import SecretKey; "
+        "sys.stdin.read(1); print(SecretKey.file(sys.argv[1]).keys[0].hex())"
+    )
     racers = [
         subprocess.Popen([sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(6)

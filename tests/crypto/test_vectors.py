@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 
 from grantwell import SecretKey, crypto
 from grantwell._protocol.pkce import verifier_fits
 from grantwell._protocol.tokens import format_access_token, format_client_secret, format_code, format_refresh_token
 from grantwell.crypto import Keyring, PropsOwner, Unsealable, canonical, digest_of, family_digest, hkdf_sha256
+from grantwell.records import SealedProps
 
 requirement = pytest.mark.requirement
 
@@ -29,14 +32,15 @@ def test_key_wrap_is_rfc_3394_section_4_6(monkeypatch: pytest.MonkeyPatch) -> No
     kek = bytes(range(32))
     data = bytes.fromhex("00112233445566778899AABBCCDDEEFF000102030405060708090A0B0C0D0E0F")
     wrapped = bytes.fromhex("28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21")
-    assert crypto.aes_key_wrap(kek, data) == wrapped
-    assert crypto.aes_key_unwrap(kek, wrapped) == data
+    assert aes_key_wrap(kek, data) == wrapped
+    assert aes_key_unwrap(kek, wrapped) == data
     monkeypatch.setattr(crypto, "_wrapping_key", lambda token, kind, grant_id: kek)
     assert KEYRING.wrap(data, "t", "access", "g") == wrapped
     assert KEYRING.unwrap(wrapped, "t", "access", "g") == data
 
 
-# McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)", appendix B: key, nonce, AAD, plaintext, ciphertext, tag.
+# McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)", appendix B.
+# Key, nonce, AAD, plaintext, ciphertext, tag.
 GCM = [
     ("00" * 32, "00" * 12, "", "", "", "530f8afbc74536b9a963b4f1c4cb738b"),
     (
@@ -64,11 +68,11 @@ GCM = [
 @pytest.mark.parametrize("vector", GCM, ids=["case 13", "case 14", "case 16"])
 def test_encryption_is_aes_256_gcm(vector: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     key, nonce, context, plain, cipher, tag = map(bytes.fromhex, vector)
-    assert crypto.AESGCM(key).encrypt(nonce, plain, context) == cipher + tag
+    assert AESGCM(key).encrypt(nonce, plain, context) == cipher + tag
     monkeypatch.setattr(KEYRING, "_props_context", lambda owner, version: context)
     sealed = KEYRING._seal(key, nonce, plain, OWNER, 0)
     assert sealed == b"\x01" + nonce + cipher + tag
-    assert KEYRING.open_props(key, crypto.SealedProps(version=0, ciphertext=sealed), OWNER) == plain
+    assert KEYRING.open_props(key, SealedProps(version=0, ciphertext=sealed), OWNER) == plain
 
 
 # RFC 5869 appendix A, cut to the one block that is used here: key, salt, info, output.
@@ -80,7 +84,7 @@ HKDF = [
         "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf",
     ),
     (
-        bytes(range(0x00, 0x50)).hex(),
+        bytes(range(0x50)).hex(),
         bytes(range(0x60, 0xB0)).hex(),
         bytes(range(0xB0, 0x100)).hex(),
         "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c",
@@ -146,16 +150,16 @@ def test_the_form_of_sealed_props_is_frozen() -> None:
     nonce = bytes(range(12))
     sealed = KEYRING._seal(DATA_KEY, nonce, b'{"a":1}', OWNER, 3)
     assert sealed.hex() == "01000102030405060708090a0b27703c85700496785dced3c4b28730353cc6d91a0e8ea4"
-    assert KEYRING.open_props(DATA_KEY, crypto.SealedProps(version=3, ciphertext=sealed), OWNER) == b'{"a":1}'
+    assert KEYRING.open_props(DATA_KEY, SealedProps(version=3, ciphertext=sealed), OWNER) == b'{"a":1}'
     with pytest.raises(Unsealable, match="format"):
-        KEYRING.open_props(DATA_KEY, crypto.SealedProps(version=3, ciphertext=b"\x02" + sealed[1:]), OWNER)
+        KEYRING.open_props(DATA_KEY, SealedProps(version=3, ciphertext=b"\x02" + sealed[1:]), OWNER)
 
 
 @requirement("S-475", "A-328")
 def test_the_form_of_a_sealed_answer_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     sealed = "000102030405060708090a0b4ef3aabb8b454d1493d6a136165b0892ed30eb183a76"
     assert KEYRING.open_answer(TOKEN, "g1", 4, bytes.fromhex(sealed)) == b"answer"
-    monkeypatch.setattr(crypto.secrets, "token_bytes", lambda size: bytes(range(size)))
+    monkeypatch.setattr("secrets.token_bytes", lambda size: bytes(range(size)))
     assert KEYRING.seal_answer(TOKEN, "g1", 4, b"answer").hex() == sealed
 
 

@@ -223,6 +223,18 @@ async def test_a_row_that_was_altered_in_the_database_is_nobody(place: Place, ch
 
 
 @pytest.mark.requirement("A-323")
+async def test_a_disabled_user_cannot_be_let_in_again_by_writing_to_the_database(
+    place: Place, browser: Browser
+) -> None:
+    await place.accounts.disable(USER)
+    disabled = await place.accounts.get(USER)
+    assert disabled is not None
+    await write(place, replace(disabled, disabled_at=None))
+    assert await place.accounts.authenticate(USER, PASSWORD) is None
+    assert (await browser.sign_in()).status_code == 403
+
+
+@pytest.mark.requirement("A-323")
 async def test_a_row_of_somebody_else_under_another_name_is_nobody(place: Place, browser: Browser) -> None:
     await place.accounts.add("root", "the password of root", is_admin=True)
     user = await place.accounts.get(USER)

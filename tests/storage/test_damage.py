@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from sqlalchemy import Table
 
 from grantwell.errors import StoreUnavailable
-from grantwell.store import ClientQuery, GrantQuery, UserQuery
+from grantwell.store import Attempt, ClientQuery, GrantQuery, Purge, Revocation, Use, UserQuery
 from grantwell.testing.samples import (
     CLIENT,
     GRANT,
@@ -26,7 +27,9 @@ from grantwell.testing.samples import (
     given_consent,
     given_exchanged,
     key,
+    lease,
     live,
+    more,
     redemption,
     rotation,
     session,
@@ -144,6 +147,65 @@ async def test_a_damaged_value_makes_its_row_absent_and_leaves_the_others(
             await _assert_others_are_as_they_were(store)
             if stored:
                 raw.execute(f"UPDATE {table.name} SET {column.name} = ? WHERE {name} = ?", (*stored[0], key_value))
+
+
+@pytest.mark.requirement("F-095")
+@pytest.mark.parametrize("value", ["abc", b"\xff\x00", 1.5], ids=["text", "bytes", "fraction"])
+async def test_a_damaged_grant_can_be_ended_and_breaks_no_other_method(
+    store: SQLStore, raw: sqlite3.Connection, value: Any
+) -> None:
+    await given_exchanged(store, consent("grant-2", client_id="client-2"), redemption("grant-2"))
+    for column in metadata.tables["oauth_grants"].c:
+        if column.primary_key or column.name in ("client_id", "revoked_at"):
+            continue
+        await given_exchanged(store, consent(column.name, client_id=CLIENT), redemption(column.name))
+        raw.execute(f"UPDATE oauth_grants SET {column.name} = ? WHERE grant_id = ?", (value, column.name))
+        request = replace(lease("lease"), grant_id=column.name)
+        await store.take_lease(request)
+        await store.take_lease(replace(request, lease_id="other", now=NOW + 99, until=NOW + 120))
+        await store.release_lease(column.name, "other", refused=True)
+        await store.take_lease(request)
+        await store.add_access_token(replace(more("extra"), grant_id=column.name))
+        await store.rotate(rotation(1, column.name))
+        await store.list_grants(GrantQuery(now=NOW, limit=1))
+        await store.record_use(Use(grant_ids=(column.name,), client_ids=(CLIENT,), now=NOW + 1))
+        await given_exchanged(
+            store, consent(f"{column.name} next"), redemption(f"{column.name} next", replaces=True, keep_newest=1)
+        )
+        await store.revoke_grant(Revocation(grant_id=column.name, now=NOW, reason="operator"))
+        assert await live(store, "a1", column.name) is None
+        assert await live(store, "a2", column.name) is None
+    await store.purge(Purge(now=NOW, ended_before=NOW, unused_since=NOW, never_used_since=NOW, limit=1000))
+    await _assert_only_the_other_client_lives(store)
+
+
+async def _assert_only_the_other_client_lives(store: SQLStore) -> None:
+    assert await live(store, "a1", "grant-2") is not None
+    assert await store.delete_client(CLIENT)
+    page = await store.list_grants(GrantQuery(now=NOW, limit=1000))
+    assert [grant.grant_id for grant in page.items] == ["grant-2"]
+
+
+async def test_a_damaged_count_of_tries_counts_anew(store: SQLStore, raw: sqlite3.Connection) -> None:
+    attempt = Attempt(key=digest("throttle"), window=60, now=NOW)
+    await store.count_attempt(attempt)
+    raw.execute("UPDATE oauth_throttles SET attempts = 'abc'")
+    assert await store.count_attempts(digest("throttle"), NOW) == 0
+    assert await store.count_attempt(attempt) == 1
+
+
+async def test_a_listing_goes_on_behind_a_damaged_key(store: SQLStore, raw: sqlite3.Connection) -> None:
+    for number in range(4):
+        await given_exchanged(store, consent(f"grant-{number}", now=NOW + number))
+    raw.execute("UPDATE oauth_grants SET created_at = 'abc' WHERE grant_id = 'grant-1'")
+    raw.execute("UPDATE oauth_grants SET created_at = ? WHERE grant_id = 'grant-2'", (NOW + 2.5,))
+    listed: list[str] = []
+    cursor = None
+    while not listed or cursor is not None:
+        page = await store.list_grants(GrantQuery(now=NOW, limit=3, cursor=cursor))
+        listed += [grant.grant_id for grant in page.items]
+        cursor = page.cursor
+    assert listed == ["grant-3", "grant-0"]
 
 
 @pytest.mark.requirement("F-095", "F-097")

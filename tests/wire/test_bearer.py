@@ -187,7 +187,13 @@ async def test_two_authorization_headers_are_refused_on_the_wire(world: World, p
 async def test_strange_bytes_in_the_header_are_never_an_error_of_the_server(world: World, parser: str) -> None:
     token = (await world.tokens(await world.register())).access.encode()
     async with serving(world.provider, parser) as port:
-        for header in (b"Bearer \xe9\xff", b"Bearer \x00" + token, b"Bearer a\r\n b", b"\xff", b"Bearer " + token + b"\x7f"):
+        for header in (
+            b"Bearer \xe9\xff",
+            b"Bearer \x00" + token,
+            b"Bearer a\r\n b",
+            b"\xff",
+            b"Bearer " + token + b"\x7f",
+        ):
             request = b"GET /api HTTP/1.1\r\nHost: as.test\r\nConnection: close\r\nAuthorization: " + header
             status = (await spoken(port, request + b"\r\n\r\n")).split(b"\r\n")[0]
             assert b" 400 " in status or b" 401 " in status, (header, status)

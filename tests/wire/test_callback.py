@@ -117,9 +117,7 @@ async def test_a_callback_that_says_nothing_changes_nothing(
 
 @requirement("C-152", "C-154", "A-185")
 @BOTH
-async def test_everything_that_the_callback_changes_is_changed(
-    world: World, script: Scripted, grant_type: str
-) -> None:
+async def test_everything_that_the_callback_changes_is_changed(world: World, script: Scripted, grant_type: str) -> None:
     request = await asked(world, grant_type, script)
     script.then = TokenExchangeResult(
         props={"n": 1}, access_token_props={"a": 1}, scopes=["read"], access_token_ttl=7, refresh_token_ttl=1000
@@ -247,7 +245,18 @@ _CYCLE["self"] = _CYCLE
         *(TokenExchangeResult(refresh_token_ttl=ttl) for ttl in (1.5, float("nan"), "60", ())),  # type: ignore[arg-type]
         *(
             TokenExchangeResult(props=props)
-            for props in (set(), b"x", {1: 2}, float("nan"), "\ud800", 1 << 64, _NESTED, _CYCLE, "x" * 300_000, object())
+            for props in (
+                set(),
+                b"x",
+                {1: 2},
+                float("nan"),
+                "\ud800",
+                1 << 64,
+                _NESTED,
+                _CYCLE,
+                "x" * 300_000,
+                object(),
+            )
         ),
         TokenExchangeResult(access_token_props={"deep": [object()]}),
         TokenExchangeResult(scopes="read"),  # type: ignore[arg-type]

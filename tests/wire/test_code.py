@@ -132,9 +132,7 @@ async def test_another_client_gets_nothing_for_a_code_and_the_owner_keeps_it(wor
 @requirement("A-062", "S-176", "S-231", "D-08")
 @pytest.mark.parametrize(("seconds", "works"), [(-1, True), (0, False), (1, False), (86_400, False)])
 @pytest.mark.parametrize(("redirect", "lifetime"), [(REDIRECT, 60), ("http://127.0.0.1/cb", 300)])
-async def test_a_code_ends_at_the_second(
-    world: World, seconds: int, works: bool, redirect: str, lifetime: int
-) -> None:
+async def test_a_code_ends_at_the_second(world: World, seconds: int, works: bool, redirect: str, lifetime: int) -> None:
     client = await world.register(redirect_uris=[redirect])
     code = await world.code(client)
     world.clock.advance(lifetime + seconds)
@@ -429,7 +427,9 @@ async def test_an_exchange_replaces_the_older_grants_of_the_same_installation(wo
     kept = [
         await world.tokens(client, headers={"x-user": "u2"}),
         await world.tokens(client, resource=R2, scope="read"),
-        parsed(await world.exchange(client, await world.code(client, redirect_uri="https://c1.test/2"), redirect_uri=None)),
+        parsed(
+            await world.exchange(client, await world.code(client, redirect_uri="https://c1.test/2"), redirect_uri=None)
+        ),
         await world.tokens(await world.register()),
     ]
     waiting = await world.code(client)

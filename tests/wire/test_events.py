@@ -68,7 +68,11 @@ async def test_every_change_is_told_with_who_and_what_and_without_secrets(told: 
     issued = events[1]
     assert (issued.client_id, issued.user_id, issued.at) == (client["client_id"], "u1", int(world.clock()))
     assert all(event.grant_id == issued.grant_id for event in events[1:5])
-    assert (events[6].reason, events[7].reason, events[13].reason) == ("client_request", "client_request", "user_request")
+    assert (events[6].reason, events[7].reason, events[13].reason) == (
+        "client_request",
+        "client_request",
+        "user_request",
+    )
     secrets = [first.access, first.refresh, refreshed.access, refreshed.refresh, "teal", world.pkce.verifier, "gws_"]
     assert not [secret for secret in secrets if secret in repr(events)]
 

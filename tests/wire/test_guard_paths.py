@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
@@ -171,7 +172,25 @@ async def test_of_any_path_whatever_the_application_runs_for_a_principal_alone()
         MemoryStore(), api_handlers={"/api": wrapped, "/": wrapped, "/api/deep": wrapped}, resources={}
     ) as world:
         pieces = st.sampled_from(
-            ["/", "//", "api", "deep", "..", ".", "%2e", "%2F", "\\", ";", "\x00", "\n", "x", "é", "API", "authorize", " "]
+            [
+                "/",
+                "//",
+                "api",
+                "deep",
+                "..",
+                ".",
+                "%2e",
+                "%2F",
+                "\\",
+                ";",
+                "\x00",
+                "\n",
+                "x",
+                "é",
+                "API",
+                "authorize",
+                " ",
+            ]
         )
 
         paths: list[str] = []
@@ -195,7 +214,17 @@ async def test_of_any_path_whatever_the_application_runs_for_a_principal_alone()
 async def test_paths_that_are_merely_unusual_are_served_to_whoever_may(guarded: tuple[World, Wrapped]) -> None:
     world, wrapped = guarded
     token = (await world.tokens(await world.register(), scope=None)).access
-    for path in ("/api", "/api/", "/api/x.y/.well", "/api/...", "/api/a;b=c", "/api/%C3%A9", "/api/%25", "/api/a%20b", "/%61pi"):
+    for path in (
+        "/api",
+        "/api/",
+        "/api/x.y/.well",
+        "/api/...",
+        "/api/a;b=c",
+        "/api/%C3%A9",
+        "/api/%25",
+        "/api/a%20b",
+        "/%61pi",
+    ):
         answer = await world.call(token, path)
         assert (answer.status_code, answer.text) == (200, "wrapped"), path
     for path in ("/api//x", "/api/../x", "/api/%2e%2e/x", "/api/x%2Fy", "/api/\\x", "/api/%00", "//api"):
@@ -270,7 +299,7 @@ async def test_one_application_may_stand_behind_several_prefixes() -> None:
 # Mounted below a prefix of another application ------------------------------------------------------------------
 
 
-def mounted(outer_prefix: str, wrapped: ASGIApp) -> tuple[OAuthProvider, Starlette]:
+def mounted(outer_prefix: str, wrapped: ASGIApp) -> Starlette:
     """A provider below a prefix of a Starlette application, which runs it and routes the metadata to it."""
 
     async def approve(request: Request) -> RedirectResponse:
@@ -290,20 +319,25 @@ def mounted(outer_prefix: str, wrapped: ASGIApp) -> tuple[OAuthProvider, Starlet
     async def hello(request: Request) -> PlainTextResponse:
         return PlainTextResponse("outer")
 
-    return provider, Starlette(
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with provider.running():
+            yield
+
+    return Starlette(
         routes=[
             Route("/", hello),
             Mount("/.well-known", app=provider.well_known),
             Mount(outer_prefix, app=provider),
         ],
-        lifespan=lambda app: provider.running(),
+        lifespan=lifespan,
     )
 
 
 @requirement("A-267", "S-026", "S-067", "S-098", "C-013")
 async def test_mounted_below_a_prefix_the_whole_way_works() -> None:
     wrapped = Wrapped("wrapped")
-    provider, outer = mounted("/auth", wrapped)
+    outer = mounted("/auth", wrapped)
     transport = httpx.ASGITransport(app=outer)
     async with outer.router.lifespan_context(outer), httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
         assert (await http.get("/")).text == "outer"

@@ -234,7 +234,8 @@ async def test_a_server_of_this_machine_answers_to_names_of_this_machine_alone(i
                 answer = await world.http.get(path, headers=[("Host", host), ("Origin", "http://attacker.test:8000")])
                 assert answer.status_code == 421, host
             for hosts in ([], [b"localhost", b"localhost"], [b"\xe9"], [b"localhost\x00"]):
-                scope = asgi_scope(path) | {"headers": [(b"host", host) for host in hosts]}
+                scope = asgi_scope(path)
+                scope["headers"] = [(b"host", host) for host in hosts]
                 assert (await Conversation(world.provider, scope).answered())[0] == 421
 
 

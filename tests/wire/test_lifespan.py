@@ -84,7 +84,7 @@ def lifespan_of(provider: ASGIApp) -> Conversation:
     return Conversation(provider, {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}})
 
 
-@requirement("C-007", "A-267", "G-001")
+@requirement("C-007", "A-267", "G-301")
 async def test_store_and_applications_start_in_order_and_stop_in_reverse() -> None:
     log: list[str] = []
     one, two, site = living("one", log), living("two", log), living("site", log)
@@ -101,7 +101,7 @@ async def test_store_and_applications_start_in_order_and_stop_in_reverse() -> No
     assert log[4:] == ["site stops", "two stops", "one stops", "store closed"]
 
 
-@requirement("C-007", "G-001")
+@requirement("C-007", "G-301")
 async def test_each_application_gets_its_own_state_and_the_helpers() -> None:
     log: list[str] = []
     apps = {"/api": living("one", log), "/other": living("two", log)}
@@ -111,7 +111,7 @@ async def test_each_application_gets_its_own_state_and_the_helpers() -> None:
         assert (await world.call(token, "/other/x")).json() == ["two", ISSUER, ["two"]]
 
 
-@requirement("G-001", "S-246")
+@requirement("G-301", "S-246")
 async def test_an_application_that_cannot_start_stops_those_that_had_and_says_why(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -131,7 +131,7 @@ async def test_an_application_that_cannot_start_stops_those_that_had_and_says_wh
     assert "never retrieved" not in caplog.text
 
 
-@requirement("G-001")
+@requirement("G-301")
 async def test_an_application_that_cannot_stop_keeps_no_other_from_stopping() -> None:
     log: list[str] = []
     apps = {"/a": living("one", log), "/b": living("two", log, fails="stop"), "/c": living("three", log)}
@@ -147,7 +147,7 @@ async def test_an_application_that_cannot_stop_keeps_no_other_from_stopping() ->
     assert log[4:] == ["three stops", "two stops", "one stops", "store closed"]
 
 
-@requirement("G-001", "S-246")
+@requirement("G-301", "S-246")
 @pytest.mark.parametrize("trouble", [SchemaError("run: grantwell migrate"), StoreUnavailable("away")], ids=repr)
 async def test_a_store_that_cannot_be_opened_is_a_failed_start_with_its_own_words(trouble: Exception) -> None:
     talk = lifespan_of(unopened(Noted([], trouble)))
@@ -156,7 +156,7 @@ async def test_a_store_that_cannot_be_opened_is_a_failed_start_with_its_own_word
     assert await talk.hear() is None
 
 
-@requirement("G-001", "A-267")
+@requirement("G-301", "A-267")
 async def test_an_application_without_lifespans_is_served_all_the_same() -> None:
     async def refuses(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
@@ -172,7 +172,7 @@ async def test_an_application_without_lifespans_is_served_all_the_same() -> None
             assert (await world.call(token)).json() == "fine"
 
 
-@requirement("G-001")
+@requirement("G-301")
 async def test_without_lifespans_the_store_is_opened_once_by_the_first_requests() -> None:
     log: list[str] = []
     provider = unopened(Noted(log))
@@ -183,7 +183,7 @@ async def test_without_lifespans_the_store_is_opened_once_by_the_first_requests(
     assert log == ["store opened"]
 
 
-@requirement("G-001")
+@requirement("G-301")
 async def test_a_first_request_that_is_given_up_does_not_keep_the_store_closed() -> None:
     log: list[str] = []
     provider = unopened(Noted(log))
@@ -196,7 +196,7 @@ async def test_a_first_request_that_is_given_up_does_not_keep_the_store_closed()
     assert log == ["store opened"]
 
 
-@requirement("G-001")
+@requirement("G-301")
 async def test_a_provider_may_be_run_again() -> None:
     log: list[str] = []
     provider = unopened(Noted(log), api_handlers={"/a": living("one", log)})

@@ -1,4 +1,4 @@
-"""The two metadata documents (RFC 8414, RFC 9728): where they are, that they are true, and that no request moves them."""
+"""The two metadata documents (RFC 8414, RFC 9728): where they are, that they are true, that no request moves them."""
 
 from __future__ import annotations
 
@@ -152,7 +152,19 @@ async def test_each_resource_has_a_document_of_its_own(world: World) -> None:
 
 @requirement("S-080", "A-279", "C-038", "S-030")
 async def test_another_resource_path_is_404_and_so_is_the_root_of_several(world: World) -> None:
-    for path in ("", "/", "/nope", "/api/", "/api/x", "/API", "//evil", "/api//", "/api/%2e%2e", "/%61pi/x", "/" + "x" * 8000):
+    for path in (
+        "",
+        "/",
+        "/nope",
+        "/api/",
+        "/api/x",
+        "/API",
+        "//evil",
+        "/api//",
+        "/api/%2e%2e",
+        "/%61pi/x",
+        "/" + "x" * 8000,
+    ):
         answer = await world.http.get(RESOURCE + path)
         assert answer.status_code == 404, path
         assert answer.headers["content-type"] == "application/json"
@@ -161,7 +173,10 @@ async def test_another_resource_path_is_404_and_so_is_the_root_of_several(world:
 
 @requirement("S-080", "S-067", "S-073", "C-036")
 async def test_the_root_document_is_there_for_the_only_resource_or_that_of_the_origin() -> None:
-    one = {"api_handlers": {"/mcp": api}, "resources": {"/mcp": Resource(scopes={"offline_access": ""})}}
+    one: dict[str, Any] = {
+        "api_handlers": {"/mcp": api},
+        "resources": {"/mcp": Resource(scopes={"offline_access": ""})},
+    }
     async with running_world(MemoryStore(), **one) as world:
         content = await document(world, RESOURCE)
         assert content == await document(world, f"{RESOURCE}/mcp")

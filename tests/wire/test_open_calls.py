@@ -1,4 +1,4 @@
-"""Answers and websockets that stay open (threats A-273): ended once their token is, and free for those that are short."""
+"""Answers and websockets that stay open (threats A-273): ended once their token is; short ones are left alone."""
 
 from __future__ import annotations
 
@@ -295,9 +295,7 @@ async def test_bodies_stream_both_ways_in_the_chunks_they_came_in() -> None:
 
     async with running_world(MemoryStore(), api_handlers={"/api": upper}, resources={}) as world:
         token = (await world.tokens(await world.register(), scope=None)).access
-        talk = Conversation(
-            world.provider, asgi_scope(method="POST", headers={"authorization": f"Bearer {token}"})
-        )
+        talk = Conversation(world.provider, asgi_scope(method="POST", headers={"authorization": f"Bearer {token}"}))
         start = await talk.hear()
         assert start is not None
         for chunk in (b"a", b"bb" * 100_000, b"c"):

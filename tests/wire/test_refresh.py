@@ -236,9 +236,7 @@ async def test_parallel_use_of_a_token_and_its_successor_leaves_the_newest_answe
     first = await world.tokens(client)
     for _ in range(10):
         second = parsed(await world.refresh(client, first.refresh))
-        answers = await asyncio.gather(
-            *(world.refresh(client, token) for token in [first.refresh, second.refresh] * 4)
-        )
+        answers = await asyncio.gather(*(world.refresh(client, token) for token in [first.refresh, second.refresh] * 4))
         for answer in answers[::2]:
             if answer.status_code == 200:
                 assert parsed(answer).refresh == second.refresh

@@ -309,9 +309,7 @@ async def test_a_forwarded_address_is_believed_from_trusted_proxies_alone() -> N
         seen.append(event.address)
 
     for proxies in ([], ["10.0.0.0/8"], ["127.0.0.0/8"], ["127.0.0.0/8", "6.6.6.0/24"]):
-        async with running_world(
-            MemoryStore(), client_registration_callback=note, trusted_proxies=proxies
-        ) as world:
+        async with running_world(MemoryStore(), client_registration_callback=note, trusted_proxies=proxies) as world:
             for forwarded in ("6.6.6.6", "garbage", "", "7.7.7.7,6.6.6.6"):
                 await world.http.post(
                     "/register", json={"redirect_uris": [REDIRECT]}, headers={"X-Forwarded-For": forwarded}

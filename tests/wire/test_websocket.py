@@ -108,7 +108,7 @@ async def test_without_one_it_is_refused_before_it_is_accepted(chatting: tuple[W
         assert refused == status, token
         assert headers["www-authenticate"].startswith("Bearer ")
         assert await closed(connect(world, token)) == {"type": "websocket.close", "code": 1008}
-    query = {"query_string": f"access_token={tokens.access}".encode()}
+    query: dict[str, Any] = {"query_string": f"access_token={tokens.access}".encode()}
     assert (await refusal(connect(world, None, **query, **DENIAL)))[0] == 401
     await world.revoke(client, tokens.access)
     assert (await refusal(connect(world, tokens.access, **DENIAL)))[0] == 401

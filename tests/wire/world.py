@@ -56,7 +56,7 @@ async def api(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def site(scope: Scope, receive: Receive, send: Send) -> None:
-    """The default application. A person who is asked at /authorize says yes, as `?approve=USER` or header x-user says."""
+    """The default application. A person who is asked at /authorize says yes, as the header x-user says."""
     request = Request(scope, receive)
     if scope["path"] != "/authorize":
         return await PlainTextResponse("the site")(scope, receive, send)
@@ -115,7 +115,7 @@ class World:
     store: Any = None
 
     async def register(self, **changes: Any) -> dict[str, Any]:
-        """Register a client: public, with the code and refresh grants, unless `changes` say otherwise (None removes)."""
+        """Register a client: public, with the code and refresh grants, unless `changes` differ (None removes)."""
         metadata: dict[str, Any] = {
             "redirect_uris": [REDIRECT],
             "token_endpoint_auth_method": "none",
@@ -212,7 +212,7 @@ def answer_parameters(answer: httpx.Response) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_world(store: Any, *, default: ASGIApp = site, **options: Any) -> AsyncIterator[World]:
+async def running_world(store: Any, *, default: ASGIApp | None = site, **options: Any) -> AsyncIterator[World]:
     """A world over a store; `options` go to the provider."""
     clock = options.pop("clock", None) or FrozenClock()
     settings: dict[str, Any] = {
@@ -301,7 +301,7 @@ async def serving(app: ASGIApp, parser: str, *, websockets: Literal["auto", "non
         )
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         try:
             yield listener.getsockname()[1]
@@ -346,7 +346,8 @@ def asgi_scope(
     }
     if type_ == "http":
         scope["method"] = "GET"
-    return scope | changes
+    scope.update(changes)
+    return scope
 
 
 class Conversation:

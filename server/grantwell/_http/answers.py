@@ -142,7 +142,10 @@ def _members(error: OAuthError | ExternalTokenError) -> dict[str, str]:
 
 
 def _headers(given: Mapping[str, str]) -> Headers:
-    """The headers of an error, as bytes: not to be stored, unless it says so itself. One that is not visible ASCII is a mistake of ours or of a hook, and is not sent."""
+    """The headers of an error, as bytes: not to be stored, unless it says otherwise itself.
+
+    One that is not visible ASCII is a mistake of ours or of a hook, and is not sent.
+    """
     encoded = {
         name.lower().encode("ascii"): value.encode("ascii")
         for name, value in given.items()

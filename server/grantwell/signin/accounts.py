@@ -154,7 +154,7 @@ def checked_user_id(text: str) -> str:
 
 
 def _row_fields(user: User) -> list[MacField]:
-    return [user.user_id, user.password_hash, user.is_admin, user.created_at, user.version]
+    return [user.user_id, user.password_hash, user.is_admin, user.created_at, user.disabled_at, user.version]
 
 
 def _normal(password: str) -> str:

@@ -164,6 +164,11 @@ def to_props(row: Row) -> SealedProps:
     return SealedProps(version=_integer(row[0]), ciphertext=_bytes(row[1]))
 
 
+def to_count(row: Row) -> int:
+    """A single whole number."""
+    return _integer(row[0])
+
+
 def to_user(row: Row) -> User:
     """The user in the columns USER."""
     return User(

@@ -27,7 +27,7 @@ def newest_first(
     check_limit(limit)
     if cursor is not None:
         statement = statement.where(tuple_(*key) < tuple_(*key_of(cursor, int, str)))
-    return _page(connection, statement.order_by(key[0].desc(), key[1].desc()), decode, key, limit)
+    return _page(connection, statement.order_by(key[0].desc(), key[1].desc()), decode, key, (int, str), limit)
 
 
 def by_name(
@@ -42,7 +42,7 @@ def by_name(
     check_limit(limit)
     if cursor is not None:
         statement = statement.where(name > key_of(cursor, str)[0])
-    return _page(connection, statement.order_by(name), decode, (name,), limit)
+    return _page(connection, statement.order_by(name), decode, (name,), (str,), limit)
 
 
 def _page(
@@ -50,10 +50,15 @@ def _page(
     statement: Select[Any],
     decode: Callable[[Row], R],
     key: tuple[Column[Any], ...],
+    kinds: tuple[type, ...],
     limit: int,
 ) -> Page[R]:
     rows = connection.execute(statement.limit(limit + 1)).all()
     shown = rows[:limit]
-    more = len(rows) > limit
-    cursor = cursor_after(*(getattr(shown[-1], column.name) for column in key)) if more else None
+    cursor = None
+    if len(rows) > limit:
+        keys = [tuple(getattr(row, column.name) for column in key) for row in shown]
+        # A damaged key cannot be continued from; the row before it can.
+        whole = [values for values in keys if tuple(map(type, values)) == kinds]
+        cursor = cursor_after(*whole[-1]) if whole else None
     return Page(items=all_readable(decode, shown), cursor=cursor)

@@ -121,7 +121,8 @@ def take_lease(connection: Connection, request: LeaseRequest) -> Lease | None:
     if taken is None:
         return None
     lapses, refusals = taken
-    return Lease(lapsed=lapses > 0, refused=refusals > 0)
+    # Not "> 0": a damaged count is no number, and counts.
+    return Lease(lapsed=lapses != 0, refused=refusals != 0)
 
 
 def renew_lease(connection: Connection, grant_id: str, lease_id: str, until: int) -> bool:

@@ -9,6 +9,7 @@ from grantwell.records import Digest
 from grantwell.store import Attempt
 
 from ..tables import throttles
+from .decode import readable, to_count
 
 _running = throttles.c.ends_at > bindparam("at")
 _COUNT = (
@@ -35,7 +36,7 @@ def count(connection: Connection, attempt: Attempt) -> int:
 
 def counted(connection: Connection, key: Digest, now: int) -> int:
     """See `AccountStore.count_attempts`."""
-    return int(connection.execute(_COUNTED, {"id": key, "at": now}).scalar_one_or_none() or 0)
+    return readable(to_count, connection.execute(_COUNTED, {"id": key, "at": now}).one_or_none()) or 0
 
 
 def clear(connection: Connection, key: Digest) -> None:
