@@ -10,6 +10,7 @@
 
 PYTHON ?= python3
 MIN_COVERAGE := 95
+TEST_PROCESSES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +29,7 @@ run: $(RUN)
 
 test: $(DEV)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='server/*,storage/*' --fail-under=$(MIN_COVERAGE)
 

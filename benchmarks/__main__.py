@@ -65,7 +65,7 @@ def _exchanges(client_id: str, codes: list[str]) -> list[NextRequest]:
         )
         for code in codes
     ]
-    return [repeating(requests[i :: CONNECTIONS], len(requests[i :: CONNECTIONS])) for i in range(CONNECTIONS)]
+    return [repeating(requests[i::CONNECTIONS], len(requests[i::CONNECTIONS])) for i in range(CONNECTIONS)]
 
 
 def _refreshes(client_id: str, tokens: list[str]) -> list[NextRequest]:

@@ -50,7 +50,9 @@ class Office:
             code_challenge=CHALLENGE,
             state=None,
         )
-        location = await helpers.complete_authorization(request, user_id=user_id, props={"name": user_id, "team": "a" * 150})
+        location = await helpers.complete_authorization(
+            request, user_id=user_id, props={"name": user_id, "team": "a" * 150}
+        )
         return parse_qs(urlsplit(location).query)["code"][0]
 
     async def tokens(self, user_id: str) -> Pair:

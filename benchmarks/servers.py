@@ -1,4 +1,4 @@
-"""The servers that are measured: the bare application, and the same one behind Grantwell, each in a process of its own."""
+"""The servers that are measured: the bare application, and the same one behind Grantwell, each a process of its own."""
 
 from __future__ import annotations
 

@@ -145,8 +145,7 @@ def spellings(value: Any) -> Iterator[str]:
 def leaves(document: Any) -> Iterator[str]:
     members = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
     for member in members:
-        yield from (str(member),)
-        yield from leaves(member)
+        yield from leaves(member) if isinstance(member, dict | list) else spellings(member)
 
 
 def forged(cells: list[Any], grant_ids: list[str]) -> Iterator[str]:
@@ -196,10 +195,11 @@ async def assert_useless(place: Place, loot: Loot, text: str) -> None:
     for answer in [
         await world.refresh(loot.public, text),
         await world.exchange(loot.public, text),
-        await world.exchange(loot.confidential | {"client_secret": text}, loot.code),
         await world.post("/token", loot.public | {"client_id": text}, {"grant_type": "refresh_token"}),
     ]:
         assert answer.status_code in (400, 401), text
+    authenticated = await world.exchange(loot.confidential | {"client_secret": text}, loot.code)
+    assert (authenticated.status_code, authenticated.json()["error"]) == (401, "invalid_client"), text
     revoked = await world.revoke(loot.public, text)
     assert revoked.status_code in (200, 400), text
     if text.isascii() and text.isprintable() and not set(text) & set(' ";,'):

@@ -24,7 +24,8 @@ _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 # What browsers handle themselves; a redirect there would not reach an application.
 _TAKEN_SCHEMES = frozenset(
-    "about blob data file filesystem ftp http https intent javascript mailto tel vbscript view-source ws wss".split(" ")
+    {"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "intent", "javascript", "mailto", "tel"}
+    | {"vbscript", "view-source", "ws", "wss"}
 )
 _WELL_KNOWN_RESOURCE = "/.well-known/oauth-protected-resource"
 

@@ -17,8 +17,9 @@ import stat
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher as Argon2Hasher
@@ -40,6 +41,9 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 MAX_PROPS_BYTES = 256 * 1024
 MAX_PASSWORD_BYTES = 1024
+
+_MOST_HASHING = 2
+_MOST_WAITING = 32
 
 _PROPS_FORMAT = b"\x01"
 _DIGEST_LABEL = b"grantwell/token-id/v1\0"
@@ -332,8 +336,7 @@ class PasswordHasher:
 
     def __init__(self, *, memory_kib: int = 19 * 1024, passes: int = 2, lanes: int = 1) -> None:
         self._argon2 = Argon2Hasher(time_cost=passes, memory_cost=memory_kib, parallelism=lanes)
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="grantwell-argon2")
-        self._waiting = 0
+        self._places = BoundedSemaphore(_MOST_HASHING + _MOST_WAITING)
         # Verifying against it costs what a real user costs, so that the time does not tell who exists.
         self._nobody = ""
 
@@ -363,12 +366,15 @@ class PasswordHasher:
             return False
 
     async def _run(self, function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-        if self._waiting >= 34:
+        if not self._places.acquire(blocking=False):
             raise StoreUnavailable("too many passwords are being checked")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads, partial(function, *arguments, **named)
-            )
-        finally:
-            self._waiting -= 1
+        job = _hashing_threads(os.getpid()).submit(function, *arguments, **named)
+        # When the work is over, not when the caller leaves.
+        job.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(job)
+
+
+@lru_cache(maxsize=1)
+def _hashing_threads(process: int) -> ThreadPoolExecutor:
+    """The threads that hash in this process, whoever asks; a forked one has none of its parent's."""
+    return ThreadPoolExecutor(_MOST_HASHING, thread_name_prefix=f"grantwell-argon2-{process}")

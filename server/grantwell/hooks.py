@@ -149,7 +149,15 @@ async def call(hook: Hook[E, R], event: E) -> R:
     if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
         outcome = hook(event)
     else:
-        outcome = await asyncio.to_thread(hook, event)
+        outcome = await asyncio.to_thread(_run, hook, event)
     if isinstance(outcome, Awaitable):
         return await cast("Awaitable[R]", outcome)
     return outcome
+
+
+def _run(hook: Hook[E, R], event: E) -> Awaitable[R] | R:
+    try:
+        return hook(event)
+    except StopIteration as error:
+        # No future can hold it (before Python 3.12 the wait would never end).
+        raise RuntimeError("a hook raised StopIteration") from error

@@ -138,6 +138,7 @@ class OAuthProvider:
                 await self._lifespans.stop()
         finally:
             self._guard.open_calls.close()
+            await self._endpoints.drain()
             await self._context.uses.flush(self._context.store)
             self._is_open = False
             await self._context.store.close()

@@ -130,7 +130,7 @@ class Store(Protocol):
         """The access token, if it, its grant and its client are good at `now`: one indexed read."""
 
     async def revoke_access_token(self, grant_id: str, token: Digest) -> bool:
-        """Delete one access token; False if there was none."""
+        """Delete one access token; False if there was none. Its props stay until the next rotation, for the seal."""
 
     async def take_lease(self, request: LeaseRequest) -> Lease | None:
         """Take the lease of a live grant at this generation; None if somebody holds it, or the grant moved or ended."""

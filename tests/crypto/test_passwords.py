@@ -41,7 +41,7 @@ class Watched(Argon2Hasher):
                 self.running -= 1
 
     def verify(self, hash: Any, password: Any) -> Any:
-        self.verified += 1
+        self.verified += str(hash).startswith("$argon2id$")  # a text that is no hash would cost nothing
         return super().verify(hash, password)
 
 

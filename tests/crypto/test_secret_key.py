@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grantwell import ConfigurationError, SecretKey
+from grantwell import ConfigurationError, SecretKey, crypto
 
 requirement = pytest.mark.requirement
 
@@ -49,18 +49,30 @@ def test_of_processes_that_start_at_once_all_get_the_same_key(tmp_path: Path) ->
     path = tmp_path / "oauth.key"
     program = (
         "import sys; from grantwell import SecretKey; "
-        "sys.stdin.read(1); print(SecretKey.file(sys.argv[1]).keys[0].hex())"
+        "print('ready', flush=True); sys.stdin.read(1); print(SecretKey.file(sys.argv[1]).keys[0].hex())"
     )
     racers = [
         subprocess.Popen([sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(6)
     ]
     for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == b"ready\n"
+    for racer in racers:
         assert racer.stdin is not None
         racer.stdin.write(b"x")
         racer.stdin.flush()
     printed = {racer.communicate()[0].strip() for racer in racers}
     assert printed == {path.read_text().strip().encode()}
+    assert os.listdir(tmp_path) == ["oauth.key"]
+
+
+@requirement("A-334", "F-071")
+def test_the_one_that_comes_too_late_leaves_the_key_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "oauth.key"
+    first = SecretKey.file(path)
+    crypto._create_key_file(path)
+    assert SecretKey.file(path).keys == first.keys
     assert os.listdir(tmp_path) == ["oauth.key"]
 
 

@@ -32,7 +32,7 @@ class TroubledStore:
 
     async def until_called(self, name: str, times: int = 1) -> None:
         """Wait until a method was called that often since `watch`."""
-        async with asyncio.timeout(5), self._called:
+        async with asyncio.timeout(20), self._called:
             await self._called.wait_for(lambda: self.calls.count(name) >= times)
 
     def __getattr__(self, name: str) -> Any:
@@ -41,11 +41,11 @@ class TroubledStore:
         async def call(*arguments: Any, **named: Any) -> Any:
             self.calls.append(name)
             number = len(self.calls)
+            async with self._called:
+                self._called.notify_all()
             if name in self.fails_always or (number, self.moment) == (self.fails_at, "before"):
                 raise StoreUnavailable("the test has taken the database away")
             result = await method(*arguments, **named)
-            async with self._called:
-                self._called.notify_all()
             if (number, self.moment) == (self.fails_at, "after"):
                 raise StoreUnavailable("the test has lost the answer of the database")
             return result

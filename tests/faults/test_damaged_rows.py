@@ -18,7 +18,7 @@ from tests.wire.world import R1, Tokens, World, new_store, parsed, refused, runn
 
 requirement = pytest.mark.requirement
 
-VALUES: list[Any] = [None, "", "text", "[]", "[1]", b"", b"\xff\x00" * 16, -1, 1, 1.5, 2**63 - 1]
+VALUES: list[Any] = [None, "", "text", "[]", "[1]", b"\xff\x00" * 16, -1, 1, 2**63 - 1]
 TABLES = {
     "oauth_clients": "client_id",
     "oauth_grants": "grant_id",

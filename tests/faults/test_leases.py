@@ -204,8 +204,7 @@ async def test_a_lease_that_cannot_be_renewed_fails_no_request(
         grant.watched.fails_always = {"renew_lease"}
         request = asyncio.create_task(grant.request())
         await grant.upstream.asked.wait()
-        while grant.watched.calls.count("renew_lease") < 3:
-            await asyncio.sleep(0)
+        await grant.watched.until_called("renew_lease", 3)
         grant.upstream.free.set()
         assert await grant.props(parsed(await request)) == {"run": 1}
 

@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> Iterator[Fleet]:
 async def _until(condition: Any) -> None:
     """Wait until something is true of other processes, which tell nobody."""
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -135,12 +135,12 @@ async def test_what_was_acknowledged_before_a_kill_under_load_stands_after_the_r
                 Holder(worlds[number % 2], random.Random(number), number, await worlds[0].register())
                 for number in range(8)
             ]
-        for _ in range(4):
+        for _ in range(3):
             async with fleet.worlds() as worlds:
                 for number, holder in enumerate(holders):
                     holder.world = worlds[number % 2]
                 lives = [asyncio.create_task(holder.live()) for holder in holders]
-                goal = sum(holder.acknowledged for holder in holders) + chance.randint(40, 120)
+                goal = sum(holder.acknowledged for holder in holders) + chance.randint(25, 75)
                 await _until(lambda goal=goal: sum(holder.acknowledged for holder in holders) >= goal)
                 fleet.kill()
                 # Some have lost their connection, others wait at the socket for a server to come.
@@ -153,5 +153,5 @@ async def test_what_was_acknowledged_before_a_kill_under_load_stands_after_the_r
             fleet.advance(5)
             async with fleet.worlds() as worlds:
                 await asyncio.gather(*(holder.check(worlds[number % 2]) for number, holder in enumerate(holders)))
-        assert sum(len(holder.revoked) for holder in holders) > 10
+        assert sum(len(holder.revoked) for holder in holders) > 5
         assert not fleet.damage()

@@ -29,7 +29,7 @@ def provider(folder: Path, *, with_callback: bool) -> OAuthProvider:
     async def upstream(event: TokenExchange) -> TokenExchangeResult:
         with (folder / "calls").open("a") as calls:
             calls.write(f"{event.idempotency_key} {os.getpid()}\n")
-        while (folder / "hold").exists():
+        while (folder / "hold").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return TokenExchangeResult(props={"generation": event.generation})
 

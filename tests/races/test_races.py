@@ -60,7 +60,8 @@ def _share_verifier(worlds: list[World]) -> None:
 
 async def _at_once(worlds: list[World], each: int, request: Any) -> list[httpx.Response]:
     """The answers to one request that is sent to all processes at once, several times to each."""
-    return await asyncio.gather(*(request(world) for _ in range(each) for world in worlds))
+    answers: list[httpx.Response] = await asyncio.gather(*(request(world) for _ in range(each) for world in worlds))
+    return answers
 
 
 @requirement("A-064", "F-066", "S-240", "D-01")
@@ -131,13 +132,12 @@ async def test_after_a_revocation_was_acknowledged_nothing_of_its_grant_ever_wor
             assert answer.status_code == 200
             assert (await chance.choice(worlds).call(held.access)).status_code == 401
 
-        requests = [
-            _at_once(worlds, 2, lambda world, held=token: world.refresh(client, held))
-            for token in {first.refresh, second.refresh}
-        ]
-        *answers, _ = await asyncio.gather(*requests, revoke())
+        revoked = asyncio.create_task(revoke())
+        held = {first.refresh, second.refresh}
+        answers = await asyncio.gather(*(world.refresh(client, token) for token in held for world in worlds * 2))
+        await revoked
         issued = [first, second]
-        for answer in (answer for some in answers for answer in some):
+        for answer in answers:
             if answer.status_code == 200:
                 issued.append(parsed(answer))
             else:

@@ -430,6 +430,7 @@ async def test_a_stored_redirect_uri_that_is_not_acceptable_gets_no_answer(world
         asked = await before.provider.helpers.parse_authorization_request(Request(_scope_of(before, client)))
     async with running_world(store) as after:
         assert_shown_locally(await after.authorize(client))
+        assert_shown_locally(await after.authorize(client, response_type="token"))
         for ending in (
             after.provider.helpers.complete_authorization(asked, user_id="u1"),
             after.provider.helpers.deny_authorization(asked),

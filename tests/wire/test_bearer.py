@@ -349,6 +349,8 @@ async def test_fifty_users_at_once_are_never_taken_for_each_other() -> None:
             calls = {user: world.call(token, f"/api/{user}/{turn}") for user, token in tokens.items()}
             answers = await asyncio.gather(*calls.values())
             assert [answer.json() for answer in answers] == [[user] for user in calls]
+        # In the very task that has just made a protected call.
+        assert (await world.call(tokens["user-0"])).status_code == 200
     with pytest.raises(LookupError):
         current_principal()
     with pytest.raises(LookupError):

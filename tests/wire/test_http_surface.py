@@ -97,6 +97,8 @@ async def test_a_wrapped_application_is_opened_to_scripts_unless_it_has_a_policy
         assert "access-control-allow-origin" not in (await world.call(token)).headers
         preflight = {"Origin": "https://spa.example", "Access-Control-Request-Method": "GET"}
         assert (await world.http.options("/api", headers=preflight)).status_code == 204
+        assert (await world.http.get("/api", headers=preflight)).status_code == 401
+        assert (await world.call(token, headers=preflight)).text == "ok"
         assert (await world.http.options("/api", headers=origin)).status_code == 401
         assert (await world.http.options("/api")).status_code == 401
 

@@ -380,23 +380,35 @@ async def test_a_grant_ends_at_the_second_and_is_never_prolonged(store: Any, sec
 
 
 @requirement("A-184", "S-255")
-@pytest.mark.parametrize(("seconds", "works"), [(-1, True), (0, False)])
+@pytest.mark.parametrize(("seconds", "works"), [(-1, True), (0, False), (1, False)])
 async def test_a_token_that_is_not_used_ends_before_its_grant(store: Any, seconds: int, works: bool) -> None:
     async with running_world(store, refresh_token_ttl=1000, refresh_token_idle_ttl=300) as world:
         client = await world.register()
-        tokens = await world.tokens(client)
-        for _ in range(4):
-            assert tokens.raw["refresh_token_expires_in"] == 300
+        first = await world.tokens(client)
+        for _ in range(2):
+            assert first.raw["refresh_token_expires_in"] == 300
             world.clock.advance(150)
-            tokens = parsed(await world.refresh(client, tokens.refresh))
-        world.clock.advance(299)
-        tokens = parsed(await world.refresh(client, tokens.refresh))
-        assert tokens.raw["refresh_token_expires_in"] == 101, "the absolute end comes first"
-        world.clock.advance(101 + seconds)
-        answer = await world.refresh(client, tokens.refresh)
-        assert (answer.status_code == 200) is works
-        if not works:
+            first = parsed(await world.refresh(client, first.refresh))
+        second = parsed(await world.refresh(client, first.refresh))
+        world.clock.advance(300 + seconds)
+        answer = await world.refresh(client, second.refresh)
+        if works:
+            assert parsed(answer).raw["refresh_token_expires_in"] == 300
+        else:
             refused(answer, "invalid_grant")
+            refused(await world.refresh(client, first.refresh), "invalid_grant")
+
+
+@requirement("A-184", "S-255")
+async def test_the_end_of_the_grant_comes_before_that_of_an_idle_token(store: Any) -> None:
+    async with running_world(store, refresh_token_ttl=1000, refresh_token_idle_ttl=600) as world:
+        client = await world.register()
+        tokens = await world.tokens(client)
+        world.clock.advance(599)
+        tokens = parsed(await world.refresh(client, tokens.refresh))
+        assert tokens.raw["refresh_token_expires_in"] == 401
+        world.clock.advance(401)
+        refused(await world.refresh(client, tokens.refresh), "invalid_grant")
 
 
 @requirement("F-057", "F-058")

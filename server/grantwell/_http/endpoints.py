@@ -87,6 +87,11 @@ class Endpoints:
         task.add_done_callback(self._forget)
         return json_answer((await asyncio.shield(task)).members())
 
+    async def drain(self) -> None:
+        """Wait for the token requests whose callback is running: their clients may have left, their work must not."""
+        if self._issuing:
+            await asyncio.wait(self._issuing, timeout=self._context.settings.callback_timeout)
+
     def _forget(self, task: asyncio.Future[TokenAnswer]) -> None:
         self._issuing.discard(task)
         # Where the client has left, nobody else asks for the error, and asyncio would complain.

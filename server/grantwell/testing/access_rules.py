@@ -69,11 +69,18 @@ class AccessRules:
         assert not await store.revoke_access_token(GRANT, digest("a1"))
         assert not await store.revoke_access_token("grant-2", digest("extra"))
 
-    async def test_props_go_with_a_revoked_token_that_alone_named_them(self, store: CompleteStore) -> None:
+    async def test_props_that_a_revoked_token_alone_named_stay_for_the_seal_until_the_next_rotation(
+        self, store: CompleteStore
+    ) -> None:
         only = redemption(refresh=refresh("r1"), access=access("a1", props_version=2), new_props=(sealed(2),))
         await given_exchanged(store, None, only)
         assert await store.revoke_access_token(GRANT, digest("a1"))
-        assert await store.add_access_token(more("late", access=access("late", props_version=2))) == "added"
+        assert await store.add_access_token(more("again", access=access("again", props_version=2))) == "added"
+        assert await live(store, "again") is not None
+        assert await store.revoke_access_token(GRANT, digest("again"))
+        assert await store.rotate(rotation(1)) == "rotated"
+        late = more("late", generation=2, access=access("late", props_version=2))
+        assert await store.add_access_token(late) == "added"
         assert await live(store, "late") is None
 
     async def test_one_more_access_token_is_good_and_counts_as_use(self, store: CompleteStore) -> None:

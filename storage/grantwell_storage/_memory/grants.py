@@ -94,7 +94,8 @@ def redeem(tables: Tables, redemption: Redemption) -> Literal["redeemed", "refus
     now, row = redemption.now, tables.grants.get(redemption.grant_id)
     if row is None or not row.is_alive(now) or row.refresh.generation != 0:
         return "refused"
-    if not compare_digest(row.code.digest, redemption.code) or row.code.redeemed_at is not None or now >= row.code.expires_at:
+    is_unspent = row.code.redeemed_at is None and now < row.code.expires_at
+    if not is_unspent or not compare_digest(row.code.digest, redemption.code):
         return "refused"
     row.code = replace(row.code, redeemed_at=now, wrapped_key=b"")
     row.grant = replace(row.grant, exchanged_at=now, expires_at=redemption.expires_at, last_used_at=row.used_at(now))
@@ -190,10 +191,7 @@ def get_access_token(tables: Tables, grant_id: str, digest: Digest, now: int) ->
 def revoke_access_token(tables: Tables, grant_id: str, digest: Digest) -> bool:
     """See `Store.revoke_access_token`."""
     row = tables.grants.get(grant_id)
-    if row is None or row.tokens.pop(digest, None) is None:
-        return False
-    row.forget_props()
-    return True
+    return row is not None and row.tokens.pop(digest, None) is not None
 
 
 def take_lease(tables: Tables, request: LeaseRequest) -> Lease | None:

@@ -122,10 +122,7 @@ def get(connection: Connection, grant_id: str, token: Digest, now: int) -> LiveA
 
 def remove(connection: Connection, grant_id: str, token: Digest) -> bool:
     """See `Store.revoke_access_token`."""
-    if connection.execute(_REMOVE, {"owner": grant_id, "token": token}).one_or_none() is None:
-        return False
-    forget_props(connection, [grant_id])
-    return True
+    return connection.execute(_REMOVE, {"owner": grant_id, "token": token}).one_or_none() is not None
 
 
 def to_live_access_token(row: Row) -> LiveAccessToken:

@@ -48,7 +48,7 @@ _TAKE = (
         grants.c.grant_id == bindparam("owner"),
         grants.c.generation == bindparam("generation_now"),
         alive_at(bindparam("at")),
-        or_(grants.c.lease_id.is_(None), grants.c.lease_until <= bindparam("at")),
+        or_(grants.c.lease_id.is_(None), grants.c.lease_until.is_(None), grants.c.lease_until <= bindparam("at")),
     )
     .values(
         lease_id=bindparam("holder"),

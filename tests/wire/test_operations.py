@@ -325,6 +325,10 @@ async def test_an_exchanged_token_is_narrower_and_never_wider_or_longer(world: W
         with pytest.raises(OAuthError) as caught:
             await helpers.exchange_token(narrow, **refused)  # type: ignore[arg-type]
         assert caught.value.code == code
+    reading = (await helpers.exchange_token(subject.access, scopes=["read"]))["access_token"]
+    assert (await helpers.exchange_token(reading, resources=[R1]))["scope"] == "read"
+    with pytest.raises(OAuthError, match="invalid_scope"):
+        await helpers.exchange_token(reading, scopes=["write"])
     world.clock.advance(59)
     assert (await helpers.exchange_token(narrow, ttl=DAY))["expires_in"] == 1
     world.clock.advance(1)
