@@ -25,7 +25,7 @@ from tests.wire.world import (
 
 requirement = pytest.mark.requirement
 
-OTHER_VERIFIER = Pkce().verifier
+OTHER_VERIFIER = "another-verifier-than-the-one-of-the-request-0123"
 
 
 @requirement("S-231", "S-176", "C-136", "A-166")

@@ -83,7 +83,7 @@ async def test_the_server_document_says_what_the_server_is(world: World) -> None
         {"resources": {}},
         {"api_handlers": {"/": api}, "resources": {}},
     ],
-    ids=str,
+    ids=["plain", "path", "port", "no registration", "no scopes", "root"],
 )
 async def test_another_implementation_finds_the_server_document_valid(options: dict[str, Any]) -> None:
     async with running_world(MemoryStore(), **options) as world:
