@@ -72,8 +72,8 @@ class TokenExchangeResult:
 class ClientRegistration:
     """A client wants to register; `client_registration_callback` raises OAuthError to refuse it, or returns.
 
-    `metadata` is the request body as sent; `client` what will be stored; `headers` those of the request, lower case;
-    `address` the client's IP address, or None where it is not known.
+    `metadata` is the request body as sent; `client` what will be stored, without its credentials; `headers` those of
+    the request, lower case; `address` the client's IP address, or None where it is not known.
     """
 
     metadata: Mapping[str, Any]

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from grantwell import ErrorEvent, ExternalToken, ExternalTokenCheck, ExternalTokenError, OAuthError, StoreUnavailable
 from grantwell_storage import MemoryStore
@@ -191,3 +193,23 @@ async def test_what_the_resolver_cannot_answer_is_told_to_on_error() -> None:
         ("/api", "invalid_token", 401),
     ]
     assert heard[0].reason == "resolve_external_token raised RuntimeError"
+
+
+@requirement("A-272", "C-215")
+async def test_each_call_has_props_of_its_own_though_the_resolver_gives_the_same() -> None:
+    shared: dict[str, list[str]] = {"seen": []}
+
+    async def resolve(check: ExternalTokenCheck) -> ExternalToken:
+        return known(props=shared)
+
+    async def careless(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["user"].props["seen"].append("me")
+        await JSONResponse(scope["user"].props)(scope, receive, send)
+
+    handlers = {"/api": careless}
+    async with running_world(
+        MemoryStore(), resolve_external_token=resolve, api_handlers=handlers, resources={}
+    ) as world:
+        for _ in range(2):
+            assert (await world.call("abc.def")).json() == {"seen": ["me"]}
+    assert shared == {"seen": []}

@@ -301,6 +301,18 @@ async def test_a_registration_callback_sees_the_request_and_may_allow_it(kind: s
         assert threading.main_thread() not in threads
 
 
+@requirement("A-199", "C-227")
+async def test_a_registration_callback_is_shown_no_credential() -> None:
+    seen: list[Client] = []
+
+    async def note(event: ClientRegistration) -> None:
+        seen.append(event.client)
+
+    async with running_world(MemoryStore(), client_registration_callback=note) as world:
+        await world.register(token_endpoint_auth_method="client_secret_basic")
+    assert [(client.secrets, client.mac) for client in seen] == [((), b"")]
+
+
 @requirement("S-019", "A-106", "A-278")
 async def test_a_forwarded_address_is_believed_from_trusted_proxies_alone() -> None:
     seen: list[str | None] = []

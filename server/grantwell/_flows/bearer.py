@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from copy import deepcopy
 
 from .. import hooks
 from .._protocol.tokens import parse_token
@@ -92,7 +93,7 @@ async def _resolve(context: Context, resource: ProtectedResource, credential: st
         raise OAuthError("invalid_token", reason="the external token is past its end")
     return Principal(
         user_id=token.user_id,
-        props=token.props,
+        props=deepcopy(token.props),
         client_id=None,
         grant_id=None,
         scopes=tuple(token.scopes),

@@ -69,6 +69,11 @@ def new_client(
     return seal(keyring, client), secret
 
 
+def without_credentials(client: Client) -> Client:
+    """The client as applications and hooks may see it."""
+    return replace(client, secrets=(), mac=b"")
+
+
 async def find(context: Context, client_id: str) -> Client | None:
     """The client of this id, if there is one and this deployment wrote its row as it stands."""
     if not 0 < len(client_id) <= _MAX_CLIENT_ID_LENGTH or not client_id.isascii() or not client_id.isprintable():

@@ -12,7 +12,7 @@ from .._protocol.client_metadata import client_document, parse_client_metadata
 from ..errors import OAuthError, StoreUnavailable
 from ..hooks import ClientRegistration
 from ..records import Client
-from .clients import new_client
+from .clients import new_client, without_credentials
 from .context import Context
 
 log = logging.getLogger("grantwell")
@@ -26,9 +26,8 @@ async def register(
     metadata = parse_client_metadata(document, context.settings)
     client, secret = new_client(context.keyring, metadata, origin="registration", now=now)
     if context.hooks.client_registration is not None:
-        await _ask(
-            context, ClientRegistration(metadata=dict(document), client=client, headers=headers, address=address)
-        )
+        shown = without_credentials(client)
+        await _ask(context, ClientRegistration(metadata=dict(document), client=shown, headers=headers, address=address))
     await context.store.add_client(client)
     await context.tell("client_registered", now, client_id=client.client_id)
     return registration_answer(client, secret)

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from .._flows import admin, authorize, exchange
 from .._flows.authorize import AuthorizationRequest
 from .._flows.bearer import opened_principal
-from .._flows.clients import find
+from .._flows.clients import find, without_credentials
 from .._flows.context import Context
 from .._protocol.forms import parse_parameters
 from .._protocol.redirects import display_host, is_loopback
@@ -145,7 +145,7 @@ class OAuthHelpers:
     async def lookup_client(self, client_id: str) -> Client | None:
         """The client of this id, without its secrets."""
         client = await find(self._context, client_id)
-        return None if client is None else _public(client)
+        return None if client is None else without_credentials(client)
 
     async def create_client(self, metadata: Mapping[str, Any]) -> tuple[Client, str | None]:
         """Create a client from RFC 7591 metadata; returns it with its secret, which is shown this once.
@@ -153,17 +153,17 @@ class OAuthHelpers:
         Raises ClientMetadataError.
         """
         client, secret = await admin.create_client(self._context, metadata)
-        return _public(client), secret
+        return without_credentials(client), secret
 
     async def list_clients(self, *, limit: int = 100, cursor: str | None = None) -> Page[Client]:
         """A page of clients, newest first. Raises ValueError for a limit outside 1 to 1,000 or a foreign cursor."""
         page = await self._context.store.list_clients(ClientQuery(limit=limit, cursor=cursor))
-        return Page(tuple(_public(client) for client in page.items), page.cursor)
+        return Page(tuple(without_credentials(client) for client in page.items), page.cursor)
 
     async def update_client(self, client_id: str, changes: Mapping[str, Any]) -> Client | None:
         """Change RFC 7591 metadata of a client; None if there is none. Raises ClientMetadataError."""
         client = await admin.update_client(self._context, client_id, changes)
-        return None if client is None else _public(client)
+        return None if client is None else without_credentials(client)
 
     async def delete_client(self, client_id: str) -> bool:
         """Delete a client with its grants and tokens, at once; False if there is none."""
@@ -235,9 +235,5 @@ class OAuthHelpers:
         return await admin.purge_expired(self._context, limit=limit)
 
 
-def _public(client: Client) -> Client:
-    return replace(client, secrets=(), mac=b"")
-
-
 def _shown(request: AuthorizationRequest) -> AuthorizationRequest:
-    return replace(request, client=_public(request.client))
+    return replace(request, client=without_credentials(request.client))

@@ -16,4 +16,5 @@ button { font: inherit; margin: 1rem 1rem 0 0; padding: .5rem 1.5rem; }
 dt { font-weight: bold; margin-top: 1rem; }
 dd { margin: 0; }
 ul { margin: 0; padding-left: 1.25rem; }
+pre { white-space: pre-wrap; }
 """
