@@ -55,7 +55,7 @@ def opened_principal(context: Context, live: LiveAccessToken, credential: str) -
         raise OAuthError("invalid_token", reason=f"{error} (grant {grant.grant_id})") from error
     return Principal(
         user_id=grant.user_id,
-        props=json.loads(props),
+        props=json.loads(props.decode()),
         client_id=grant.client_id,
         grant_id=grant.grant_id,
         scopes=token.scopes,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Scope
 
 from ..config import ProtectedResource
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class IrregularPath(Exception):
@@ -51,7 +54,7 @@ def _is_irregular(path: str, scope: Scope) -> bool:
         or "\\" in path
         or ("/." in path and any(segment.split(";", 1)[0] in (".", "..") for segment in path.split("/")))
         or b"%2f" in raw.lower()
-        or any(c < " " or c == "\x7f" for c in path)
+        or _CONTROL.search(path) is not None
     )
 
 

@@ -105,4 +105,4 @@ def provider_of(
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotImplementedError("a command serves nothing")
+    raise RuntimeError("a command serves nothing")

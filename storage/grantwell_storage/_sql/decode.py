@@ -245,6 +245,8 @@ def _json(value: Any) -> Any:
 
 
 def _object(value: Any) -> dict[str, Any]:
+    if value == "{}":
+        return {}
     found = _json(value)
     if type(found) is dict:
         return found
