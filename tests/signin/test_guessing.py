@@ -147,7 +147,8 @@ async def test_nothing_in_the_answer_tells_who_exists(place: Place, browser: Bro
     assert status == 403
     assert len({tuple(said(answer)) for answer in answers.values()}) == 1
     assert len({tuple(sorted(set(answer.headers) - {"content-length"})) for answer in answers.values()}) == 1
-    assert len({answer.text.replace(name, "") for (name, _), answer in answers.items() if name}) == 1
+    # As a whole attribute, for a short name may stand by chance in the hexadecimal digits of a token.
+    assert len({answer.text.replace(f' value="{name}"', "") for (name, _), answer in answers.items() if name}) == 1
 
 
 @pytest.mark.requirement("A-250")
