@@ -19,6 +19,9 @@ class Rows:
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.row_factory = sqlite3.Row
 
+    def __del__(self) -> None:
+        self._connection.close()
+
     def run(self, statement: str, *values: Any) -> int:
         """Change rows; how many."""
         return self._connection.execute(statement, values).rowcount
