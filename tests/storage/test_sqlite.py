@@ -9,7 +9,6 @@ import sqlite3
 import stat
 import time
 import traceback
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +149,7 @@ async def test_writes_wait_for_a_lock_that_is_given_back(store: SQLStore, databa
 
 
 async def test_trouble_is_told_without_values(store: SQLStore, database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
+    with sqlite3.connect(database) as connection:
         connection.execute("DROP TABLE oauth_users")
     connection.close()
     name = "-".join(["some", "body"])
@@ -301,7 +300,7 @@ async def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path
     ],
 )
 async def test_another_schema_version_is_refused(url: str, database: Path, version: str, says: str) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
+    with sqlite3.connect(database) as connection:
         connection.execute("UPDATE oauth_schema_version SET version_num = ?", (version,))
     connection.close()
     with pytest.raises(SchemaError, match=says):
@@ -330,7 +329,7 @@ async def test_a_path_with_odd_characters_names_that_file(tmp_path: Path) -> Non
 
 
 def test_a_file_system_without_a_write_ahead_log_is_refused(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
+    with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     connection.close()
     # This way of locking files shares no memory, as network file systems do not.
