@@ -14,8 +14,8 @@ Digest = NewType("Digest", bytes)
 
 JsonObject = Mapping[str, Any]
 
-AuthMethod = Literal["none", "client_secret_basic", "client_secret_post"]
-ClientOrigin = Literal["operator", "registration"]
+AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+ClientOrigin = Literal["operator", "registration", "document"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,13 @@ class ClientSecret:
 class Client:
     """An application that may ask for authorization (RFC 7591 section 2).
 
+    `origin`: an operator made it, it registered itself, or it is the snapshot of the document that its id locates.
     `scopes` limits what it may ask for (None: anything the server offers). `metadata` holds the display and software
-    members as registered (`client_uri`, `logo_uri`, `contacts`, `client_name#de` …). `last_used_at` is its last
-    authentication or authorization. `version` counts changes, for compare-and-swap. `mac` authenticates the row
-    under the deployment key, so that a client cannot be invented or widened in the database.
+    members as registered (`client_uri`, `logo_uri`, `contacts`, `client_name#de` …). `jwks` or `jwks_uri` verify its
+    assertions. `introspects` are the resources whose tokens it may introspect. `registration_access` is the digest of
+    its registration access token (RFC 7592), `registered_from` a keyed digest of the address it registered from.
+    `last_used_at` is its last authentication or authorization. `version` counts changes, for compare-and-swap. `mac`
+    authenticates the row under the deployment key, so that a client cannot be invented or widened in the database.
     """
 
     client_id: str
@@ -50,11 +53,26 @@ class Client:
     last_used_at: int | None
     version: int
     mac: bytes
+    jwks: JsonObject | None = None
+    jwks_uri: str | None = None
+    introspects: tuple[str, ...] = ()
+    registration_access: Digest | None = None
+    registered_from: Digest | None = None
 
     @property
     def is_public(self) -> bool:
         """Whether the client has no credential of its own (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method == "none"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialAccessToken:
+    """What lets one client register (RFC 7591 section 3). `mac` authenticates it under token and deployment key."""
+
+    digest: Digest
+    created_at: int
+    expires_at: int
+    mac: bytes
 
 
 RevocationReason = Literal[

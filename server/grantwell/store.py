@@ -19,13 +19,15 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from .records import Client, Digest, Grant, Interaction, Session, User
+from .records import Client, Digest, Grant, InitialAccessToken, Interaction, Session, User
 from .transitions import (
     MAX_GRANTS_OF_SHARED_CLIENT,
     MAX_LIVE_ACCESS_TOKENS,
     MAX_OPEN_INTERACTIONS,
     Attempt,
+    Claim,
     ClientQuery,
+    DirectGrant,
     GrantQuery,
     InteractionKey,
     IssuedCode,
@@ -40,6 +42,7 @@ from .transitions import (
     PurgeResult,
     Redemption,
     RefreshableGrant,
+    Registration,
     Revocation,
     Rotation,
     SignIn,
@@ -55,7 +58,9 @@ __all__ = [
     "MAX_OPEN_INTERACTIONS",
     "AccountStore",
     "Attempt",
+    "Claim",
     "ClientQuery",
+    "DirectGrant",
     "GrantQuery",
     "InteractionKey",
     "IssuedCode",
@@ -70,10 +75,12 @@ __all__ = [
     "PurgeResult",
     "Redemption",
     "RefreshableGrant",
+    "Registration",
     "Revocation",
     "Rotation",
     "SignIn",
     "Store",
+    "ThrottleStore",
     "Use",
     "UserChange",
     "UserQuery",
@@ -81,7 +88,20 @@ __all__ = [
 ]
 
 
-class Store(Protocol):
+class ThrottleStore(Protocol):
+    """Tries that are counted in windows, shared by all processes."""
+
+    async def count_attempt(self, attempt: Attempt) -> int:
+        """Count a try, and return how many there were in its window, this one included."""
+
+    async def count_attempts(self, key: Digest, now: int) -> int:
+        """How many tries were counted in the window that is running at `now`."""
+
+    async def clear_attempts(self, key: Digest) -> None:
+        """Forget the tries under a key."""
+
+
+class Store(ThrottleStore, Protocol):
     """Clients, grants, codes and tokens."""
 
     async def open(self) -> None:
@@ -92,6 +112,9 @@ class Store(Protocol):
 
     async def add_client(self, client: Client) -> None:
         """Store a new client."""
+
+    async def register_client(self, registration: Registration) -> Literal["registered", "too_many", "spent"]:
+        """Store a client that registers itself. "spent": its initial access token is unknown, spent or past its end."""
 
     async def get_client(self, client_id: str) -> Client | None:
         """The client of exactly this id."""
@@ -108,8 +131,20 @@ class Store(Protocol):
     async def list_clients(self, query: ClientQuery) -> Page[Client]:
         """A page of clients, newest first."""
 
+    async def add_initial_access_token(self, token: InitialAccessToken) -> None:
+        """Store a new initial access token."""
+
+    async def get_initial_access_token(self, token: Digest, now: int) -> InitialAccessToken | None:
+        """The initial access token, if it is neither spent nor past its end."""
+
+    async def claim(self, claim: Claim, now: int) -> bool:
+        """Claim something that may be used once; False if it was claimed before and the claim is not past its end."""
+
     async def add_grant(self, new: NewGrant) -> Literal["added", "client_gone", "interaction_closed"]:
         """Store a consent, and close its interaction in the same transaction."""
+
+    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+        """Store a grant with its access token. "claimed": what it was issued for had been used before."""
 
     async def get_code(self, grant_id: str, code: Digest) -> IssuedCode | None:
         """The code of this grant with this digest, redeemed or not, whatever became of its grant."""
@@ -160,8 +195,8 @@ class Store(Protocol):
         """Remove a bounded number of rows that nothing needs any more."""
 
 
-class AccountStore(Protocol):
-    """Users, browser sessions, authorization requests that wait for their user, and throttles."""
+class AccountStore(ThrottleStore, Protocol):
+    """Users, browser sessions, and authorization requests that wait for their user."""
 
     async def add_user(self, user: User) -> bool:
         """Store a new user; False if the id is taken."""
@@ -198,12 +233,3 @@ class AccountStore(Protocol):
 
     async def close_interaction(self, key: InteractionKey, now: int) -> bool:
         """Close an interaction without a grant; False if it was not open."""
-
-    async def count_attempt(self, attempt: Attempt) -> int:
-        """Count a try, and return how many there were in its window, this one included."""
-
-    async def count_attempts(self, key: Digest, now: int) -> int:
-        """How many tries were counted in the window that is running at `now`."""
-
-    async def clear_attempts(self, key: Digest) -> None:
-        """Forget the tries under a key."""

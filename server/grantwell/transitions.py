@@ -10,6 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from .records import (
     AccessToken,
+    Client,
     Code,
     Digest,
     Grant,
@@ -71,6 +72,29 @@ class UserQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A client that registers itself, if the quota of its address allows and its initial access token is unspent.
+
+    Of clients with the same `registered_from` that were created after `since` and never used there may be at most
+    `most_unused`, this one included (None: no quota). `initial_access` is spent with it (None: none is needed).
+    """
+
+    client: Client
+    most_unused: int | None
+    since: int
+    initial_access: Digest | None
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Something that may be used once, such as an assertion; it is remembered until `expires_at`."""
+
+    key: Digest
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionKey:
     """The interaction that a grant answers, and the browser it belongs to."""
 
@@ -83,12 +107,32 @@ class NewGrant:
     """A consent: the pending grant, its code and its first props version, and the interaction it closes, if any.
 
     The interaction must be open, of that session, and the session signed in as an enabled user equal to the grant's.
+    `document` is the snapshot of the client's metadata document, stored in the same transaction: as a new client, or
+    over the one whose version is `document.version - 1`; where the stored one has moved on, it stays.
     """
 
     grant: Grant
     code: Code
     props: SealedProps
     interaction: InteractionKey | None
+    now: int
+    document: Client | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectGrant:
+    """A grant that begins with an access token and has no code and no refresh token, because nobody was asked.
+
+    It is stored as exchanged and last used at `now`, at generation 1. `claim` is what it was issued for and may be
+    used once. `keep_newest`: beyond that many exchanged grants of this user and client, the least recently used end
+    (None: no bound).
+    """
+
+    grant: Grant
+    access: AccessToken
+    props: SealedProps
+    claim: Claim | None
+    keep_newest: int | None
     now: int
 
 
@@ -233,10 +277,10 @@ class Use:
 class Purge:
     """One bounded step of housekeeping: remove at most `limit` rows of each kind.
 
-    What goes: access tokens, grants, sessions, interactions and throttles that ended at or before `ended_before`;
-    seals whose window ended at or before `now`; self-registered clients (`origin` "registration") without live
-    grants whose last use was at or before `unused_since`, or that were never used and registered at or before
-    `never_used_since` (None: clients stay).
+    What goes: access tokens, grants, sessions, interactions, throttles, claims and initial access tokens that ended at
+    or before `ended_before`; seals whose window ended at or before `now`; clients that no operator made (`origin`
+    "registration" or "document") without live grants whose last use was at or before `unused_since`, or that were
+    never used and created at or before `never_used_since` (None: clients stay).
     """
 
     now: int
@@ -257,7 +301,14 @@ class PurgeResult:
     sessions: int
     interactions: int
     throttles: int
+    claims: int
+    initial_access_tokens: int
     done: bool
+
+    @property
+    def removed(self) -> int:
+        """How many rows were removed in all."""
+        return sum(getattr(self, kind) for kind in self.__slots__ if kind != "done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

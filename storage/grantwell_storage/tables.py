@@ -39,8 +39,10 @@ class Bytes(LargeBinary):
         """Convert nothing."""
 
 
-def _column(name: str, kind: Any, *constraints: Any, null: bool = False, key: bool = False) -> Column[Any]:
-    return Column(name, kind, *constraints, nullable=null, primary_key=key)
+def _column(
+    name: str, kind: Any, *constraints: Any, null: bool = False, key: bool = False, default: str | None = None
+) -> Column[Any]:
+    return Column(name, kind, *constraints, nullable=null, primary_key=key, server_default=default)
 
 
 def _cascade(target: str) -> ForeignKey:
@@ -51,6 +53,9 @@ def _end_index(column: str) -> Index:
     # Partial, so that "is not ended" is never looked up in it: that is what most rows are.
     ended = text(f"{column} IS NOT NULL")
     return Index(None, column, sqlite_where=ended, postgresql_where=ended)
+
+
+_UNUSED_OF_AN_ADDRESS = text("last_used_at IS NULL AND registered_from IS NOT NULL")
 
 
 clients = Table(
@@ -70,8 +75,40 @@ clients = Table(
     _column("last_used_at", BigInteger, null=True),
     _column("version", BigInteger),
     _column("mac", Bytes),
+    _column("jwks", Text, null=True),
+    _column("jwks_uri", Text, null=True),
+    _column("introspects", Text, default="[]"),
+    _column("registration_access", Bytes, null=True),
+    _column("registered_from", Bytes, null=True),
     Index(None, "created_at", "client_id"),
     Index(None, "origin", "last_used_at", "created_at"),
+    Index(
+        None,
+        "registered_from",
+        "created_at",
+        sqlite_where=_UNUSED_OF_AN_ADDRESS,
+        postgresql_where=_UNUSED_OF_AN_ADDRESS,
+    ),
+)
+
+initial_access_tokens = Table(
+    "oauth_initial_access_tokens",
+    metadata,
+    _column("digest", Bytes, key=True),
+    _column("created_at", BigInteger),
+    _column("expires_at", BigInteger),
+    _column("mac", Bytes),
+    Index(None, "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+claims = Table(
+    "oauth_claims",
+    metadata,
+    _column("key", Bytes, key=True),
+    _column("expires_at", BigInteger),
+    Index(None, "expires_at"),
+    sqlite_with_rowid=False,
 )
 
 grants = Table(

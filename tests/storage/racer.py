@@ -13,7 +13,20 @@ from itertools import count
 from typing import Any
 
 from grantwell.store import Revocation
-from grantwell.testing.samples import GRANT_TTL, NOW, access, consent, key, lease, redemption, refresh, rotation
+from grantwell.testing.samples import (
+    GRANT_TTL,
+    NOW,
+    access,
+    claim,
+    consent,
+    direct,
+    key,
+    lease,
+    redemption,
+    refresh,
+    registration,
+    rotation,
+)
 from grantwell_storage import SQLStore
 
 Job = Callable[[SQLStore, dict[str, Any]], Awaitable[Any]]
@@ -57,6 +70,30 @@ async def consent_once(store: SQLStore, order: dict[str, Any]) -> list[str]:
     return await asyncio.gather(*(store.add_grant(consent(label, interaction=waiting)) for label in order["labels"]))
 
 
+async def claim_once(store: SQLStore, order: dict[str, Any]) -> list[bool]:
+    """Claim one thing many times."""
+    return await asyncio.gather(*(store.claim(claim(order["grant"]), NOW) for _ in order["labels"]))
+
+
+async def use_assertion(store: SQLStore, order: dict[str, Any]) -> list[str]:
+    """Ask for many direct grants with one assertion."""
+    return await asyncio.gather(
+        *(store.add_direct_grant(direct(label, claim=claim(order["grant"]))) for label in order["labels"])
+    )
+
+
+async def register(store: SQLStore, order: dict[str, Any]) -> list[str]:
+    """Register many clients from one address."""
+    return await asyncio.gather(*(store.register_client(registration(label)) for label in order["labels"]))
+
+
+async def register_with_token(store: SQLStore, order: dict[str, Any]) -> list[str]:
+    """Register many clients with one initial access token."""
+    return await asyncio.gather(
+        *(store.register_client(registration(label, initial_access=order["grant"])) for label in order["labels"])
+    )
+
+
 async def stream(store: SQLStore, order: dict[str, Any]) -> None:
     """Issue and refresh grants until the process is killed, and tell of each one that was acknowledged."""
     numbers = count()
@@ -78,6 +115,10 @@ JOBS: dict[str, Job] = {
     "revoke": revoke,
     "lease": take_lease,
     "consent": consent_once,
+    "claim": claim_once,
+    "assertion": use_assertion,
+    "register": register,
+    "register with token": register_with_token,
     "stream": stream,
 }
 

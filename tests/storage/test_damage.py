@@ -21,16 +21,19 @@ from grantwell.testing.samples import (
     GRANT,
     NOW,
     USER,
+    claim,
     consent,
     digest,
     given_browser,
     given_consent,
     given_exchanged,
+    initial_access,
     key,
     lease,
     live,
     more,
     redemption,
+    registration,
     rotation,
     session,
     user,
@@ -53,6 +56,8 @@ OTHERS = {
     "oauth_sessions": ("digest", digest("browser")),
     "oauth_interactions": ("digest", digest("request")),
     "oauth_throttles": ("key", digest("throttle")),
+    "oauth_initial_access_tokens": ("digest", digest("initial")),
+    "oauth_claims": ("key", digest("claim")),
 }
 
 
@@ -72,6 +77,10 @@ async def _given_two_of_everything(store: SQLStore) -> None:
     await store.add_user(user("bob"))
     await store.add_session(session("bob's", user_id="bob"))
     await store.add_interaction(waiting("bob's request", "bob's"))
+    for label in ("initial", "bob's initial"):
+        await store.add_initial_access_token(initial_access(label))
+    for label in ("claim", "bob's claim"):
+        assert await store.claim(claim(label), NOW)
 
 
 async def _read_everything(store: SQLStore) -> list[Any]:
@@ -84,6 +93,8 @@ async def _read_everything(store: SQLStore) -> list[Any]:
         await store.get_user(USER),
         await store.get_session(digest("browser"), NOW),
         await store.get_interaction(key("request", "browser"), NOW),
+        await store.get_initial_access_token(digest("initial"), NOW),
+        await store.claim(claim("claim"), NOW),
     ]
 
 
@@ -100,6 +111,8 @@ async def _assert_others_are_as_they_were(store: SQLStore) -> None:
     assert await store.get_client("client-2") is not None
     assert await store.get_user("bob") is not None
     assert await store.get_interaction(key("bob's request", "bob's"), NOW) is not None
+    assert await store.get_initial_access_token(digest("bob's initial"), NOW) is not None
+    assert not await store.claim(claim("bob's claim"), NOW)
 
 
 def _kinds(record: Any) -> Any:
@@ -194,6 +207,21 @@ async def test_a_damaged_count_of_tries_counts_anew(store: SQLStore, raw: sqlite
     assert await store.count_attempt(attempt) == 1
 
 
+async def test_a_damaged_end_of_a_claim_lets_nobody_claim_again(store: SQLStore, raw: sqlite3.Connection) -> None:
+    assert await store.claim(claim("claim"), NOW)
+    for value in ("abc", b"\xff\x00", NOW + 60.5):
+        raw.execute("UPDATE oauth_claims SET expires_at = ?", (value,))
+        assert not await store.claim(claim("claim"), NOW)
+
+
+async def test_damaged_clients_count_for_the_quota_of_their_address(store: SQLStore, raw: sqlite3.Connection) -> None:
+    for number in range(3):
+        assert await store.register_client(registration(f"client-{number}")) == "registered"
+    for column in ("created_at", "metadata", "version"):
+        raw.execute(f"UPDATE oauth_clients SET {column} = 'abc'")
+        assert await store.register_client(registration(CLIENT)) == "too_many"
+
+
 async def test_a_listing_goes_on_behind_a_damaged_key(store: SQLStore, raw: sqlite3.Connection) -> None:
     for number in range(4):
         await given_exchanged(store, consent(f"grant-{number}", now=NOW + number))
@@ -273,10 +301,11 @@ async def test_a_page_skips_a_damaged_row_and_goes_on(store: SQLStore, raw: sqli
 
 def test_an_unknown_word_of_another_version_makes_a_row_absent() -> None:
     row = [CLIENT, "imported", None, "[]", "[]", "[]", "none", None, "{}", "[]", NOW, None, 1, b""]
+    row += [None, None, "[]", None, None]
     with pytest.raises(Damaged):
         to_client(row)
     assert to_client([*row[:1], "operator", *row[2:]]).origin == "operator"
     with pytest.raises(Damaged):
-        to_client([*row[:1], "operator", *row[2:6], "private_key_jwt", *row[7:]])
+        to_client([*row[:1], "operator", *row[2:6], "tls_client_auth", *row[7:]])
     with pytest.raises(Damaged):
         to_live_access_token([None] * 25)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,19 @@ from grantwell.testing.samples import (
     GRANT,
     NOW,
     USER,
+    claim,
     client,
     consent,
     digest,
+    direct,
     given_browser,
     given_consent,
+    initial_access,
     key,
     lease,
     more,
     redemption,
+    registration,
     rotation,
     session,
     user,
@@ -88,6 +93,7 @@ async def use_every_method(store: SQLStore) -> None:
     await store.replace_client(client(version=2))
     await store.get_grant(GRANT)
     await store.get_code(GRANT, digest(f"code of {GRANT}"))
+    await use_registration_and_direct_grants(store)
     await store.take_lease(lease("lease", generation=0))
     await store.renew_lease(GRANT, "lease", NOW + 20)
     await store.release_lease(GRANT, "lease", refused=False)
@@ -122,6 +128,23 @@ async def use_every_method(store: SQLStore) -> None:
     await use_every_listing(store)
 
 
+async def use_registration_and_direct_grants(store: SQLStore) -> None:
+    """Register within a quota, and bring a document and direct grants, of a user and of nobody."""
+    await store.add_initial_access_token(initial_access("initial"))
+    await store.get_initial_access_token(digest("initial"), NOW)
+    assert await store.register_client(registration("registered", initial_access="initial")) == "registered"
+    assert await store.register_client(registration("too many", most_unused=1)) == "too_many"
+    assert await store.register_client(registration("without quota", most_unused=None)) == "registered"
+    for version in (1, 2):
+        document = client("document", origin="document", version=version)
+        new = replace(consent(f"of document {version}", client_id="document"), document=document)
+        assert await store.add_grant(new) == "added"
+    assert await store.claim(claim("claim"), NOW)
+    for user_id in (USER, None):
+        new_direct = direct(f"direct of {user_id}", user_id=user_id, claim=claim(f"for {user_id}"), keep_newest=1)
+        assert await store.add_direct_grant(new_direct) == "added"
+
+
 async def use_every_listing(store: SQLStore) -> None:
     """Ask for first and later pages, with each filter."""
     for number in range(2):
@@ -144,7 +167,7 @@ async def use_every_listing(store: SQLStore) -> None:
 
 
 async def test_every_method_is_looked_at_here() -> None:
-    used = inspect.getsource(use_every_method) + inspect.getsource(use_every_listing)
+    used = "".join(map(inspect.getsource, (use_every_method, use_registration_and_direct_grants, use_every_listing)))
     used += "open( close( add_client( add_user( list_clients( get_client( get_access_token( add_grant("
     methods = [name for name, _ in inspect.getmembers(SQLStore, inspect.isfunction) if not name.startswith("_")]
     assert [name for name in methods if f"{name}(" not in used] == []
@@ -175,6 +198,19 @@ async def test_a_listing_is_not_sorted_but_read_in_its_order(store: SQLStore, da
         if "TEMP B-TREE" in step
     }
     assert not sorts
+
+
+async def test_the_quota_of_an_address_is_counted_by_an_index_of_its_unused_clients(
+    store: SQLStore, database: Path
+) -> None:
+    statements = recorded(store)
+    await store.register_client(registration("registered"))
+    (statement,) = [entry for entry in statements if entry[0].startswith("INSERT")]
+    steps = [step for step in plan(database, statement) if "oauth_clients" in step]
+    assert steps == [
+        "SEARCH oauth_clients USING INDEX ix_oauth_clients_registered_from_created_at "
+        "(registered_from=? AND created_at>?)"
+    ]
 
 
 async def test_an_access_token_is_found_by_keys_alone(database: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grantwell.store import GrantQuery
+from grantwell.store import ClientQuery, GrantQuery
 from grantwell.testing.samples import (
     GRANT,
     NOW,
@@ -17,6 +17,7 @@ from grantwell.testing.samples import (
     given_browser,
     given_consent,
     given_exchanged,
+    initial_access,
     live,
     user,
 )
@@ -123,3 +124,44 @@ async def test_a_consent_that_is_given_twice_in_four_processes_makes_one_grant(
     outcomes = race(processes, ["consent"] * PROCESSES, "grant")
     assert sorted(outcomes.values()) == ["added"] + ["interaction_closed"] * (PROCESSES * RACERS_EACH - 1)
     assert len((await store.list_grants(GrantQuery(now=NOW))).items) == 1
+
+
+async def test_of_racers_for_a_claim_in_four_processes_one_has_it(processes: list[Racer]) -> None:
+    for number in range(ROUNDS):
+        outcomes = race(processes, ["claim"] * PROCESSES, f"assertion-{number}")
+        assert sorted(outcomes.values()) == [False] * (PROCESSES * RACERS_EACH - 1) + [True]
+
+
+async def test_an_assertion_that_is_used_in_four_processes_makes_one_grant(
+    store: SQLStore, processes: list[Racer]
+) -> None:
+    await store.add_client(client())
+    for number in range(ROUNDS):
+        outcomes = race(processes, ["claim", "assertion", "assertion", "assertion"], f"assertion-{number}")
+        winners = [label for label, outcome in outcomes.items() if outcome in (True, "added")]
+        assert len(winners) == 1
+        stored = [label for label in outcomes if await store.get_grant(label) is not None]
+        assert stored == [label for label in winners if outcomes[label] == "added"]
+        assert [label for label in outcomes if await live(store, "a1", label)] == stored
+
+
+async def test_of_racing_registrations_from_one_address_no_more_than_its_quota_are_stored(
+    store: SQLStore, processes: list[Racer]
+) -> None:
+    outcomes = race(processes, ["register"] * PROCESSES, "client")
+    assert sorted(outcomes.values()) == ["registered"] * 3 + ["too_many"] * (PROCESSES * RACERS_EACH - 3)
+    stored = {one.client_id for one in (await store.list_clients(ClientQuery())).items}
+    assert stored == {label for label, outcome in outcomes.items() if outcome == "registered"}
+
+
+@pytest.mark.requirement("A-107")
+async def test_an_initial_access_token_that_is_used_in_four_processes_registers_one_client(
+    store: SQLStore, processes: list[Racer]
+) -> None:
+    for number in range(ROUNDS):
+        await store.add_initial_access_token(initial_access(f"initial-{number}"))
+        outcomes = race(processes, ["register with token"] * PROCESSES, f"initial-{number}")
+        (winner,) = [label for label, outcome in outcomes.items() if outcome == "registered"]
+        assert set(outcomes.values()) == {"registered", "spent"}
+        assert [one.client_id for one in (await store.list_clients(ClientQuery())).items] == [winner]
+        assert await store.delete_client(winner)

@@ -5,7 +5,19 @@ It needs pytest with anyio's plugin.
 
 import pytest
 
-_KINDS = ("access", "account", "client", "code", "consent", "ending", "lease", "purge", "refresh")
+_KINDS = (
+    "access",
+    "account",
+    "client",
+    "code",
+    "consent",
+    "direct",
+    "ending",
+    "lease",
+    "purge",
+    "refresh",
+    "registration",
+)
 pytest.register_assert_rewrite(f"{__name__}.samples", *(f"{__name__}.{kind}_rules" for kind in _KINDS))
 
 from .clock import FrozenClock  # noqa: E402

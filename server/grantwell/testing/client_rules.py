@@ -20,7 +20,19 @@ class ClientRules:
         assert await store.get_client(CLIENT) == stored
 
     async def test_a_client_without_optional_members_is_found_as_it_was_stored(self, store: CompleteStore) -> None:
-        stored = client(name=None, scopes=None, metadata={}, secrets=(), redirect_uris=(), last_used_at=NOW)
+        stored = client(
+            name=None,
+            scopes=None,
+            metadata={},
+            secrets=(),
+            redirect_uris=(),
+            last_used_at=NOW,
+            jwks=None,
+            jwks_uri=None,
+            introspects=(),
+            registration_access=None,
+            registered_from=None,
+        )
         await store.add_client(stored)
         assert await store.get_client(CLIENT) == stored
 
@@ -30,12 +42,13 @@ class ClientRules:
         assert await store.get_client(other) is None
 
     async def test_what_the_caller_changes_afterwards_is_not_stored(self, store: CompleteStore) -> None:
-        metadata = {"contacts": ["a@notes.example"]}
-        await store.add_client(client(metadata=metadata))
+        metadata, jwks = {"contacts": ["a@notes.example"]}, {"keys": ["first"]}
+        await store.add_client(client(metadata=metadata, jwks=jwks))
         metadata["contacts"].append("b@notes.example")
+        jwks["keys"].append("second")
         found = await store.get_client(CLIENT)
         assert found is not None
-        assert found.metadata == {"contacts": ["a@notes.example"]}
+        assert (found.metadata, found.jwks) == ({"contacts": ["a@notes.example"]}, {"keys": ["first"]})
         found.metadata["contacts"].append("c@notes.example")
         again = await store.get_client(CLIENT)
         assert again is not None
@@ -44,6 +57,8 @@ class ClientRules:
     async def test_a_changed_client_replaces_the_version_before_it(self, store: CompleteStore) -> None:
         await store.add_client(client())
         changed = client(name="Renamed", scopes=None, secrets=(), metadata={"logo_uri": "x"}, version=2, mac=b"other")
+        changed = replace(changed, jwks=None, jwks_uri="https://notes.example/other", introspects=("a", "b"))
+        changed = replace(changed, registration_access=digest("next registration access"), registered_from=None)
         assert await store.replace_client(changed)
         assert await store.get_client(CLIENT) == changed
 

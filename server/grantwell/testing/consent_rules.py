@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 
 from ..records import Grant
-from ..store import GrantQuery, Revocation, UserChange
+from ..store import GrantQuery, NewGrant, Revocation, Use, UserChange
 from .samples import (
+    CLIENT,
     CODE_TTL,
     GRANT,
     GRANT_TTL,
@@ -30,6 +32,11 @@ from .samples import (
 )
 
 REQUEST = key("request", "browser")
+
+
+def _of_document(version: int = 1, grant_id: str = GRANT, **changes: Any) -> NewGrant:
+    document = client(origin="document", name="As fetched", version=version, last_used_at=NOW, **changes)
+    return replace(consent(grant_id), document=document)
 
 
 class ConsentRules:
@@ -121,6 +128,53 @@ class ConsentRules:
     async def test_a_grant_that_a_client_holds_for_itself_has_no_user(self, store: CompleteStore) -> None:
         new = await given_consent(store, consent(user_id=None, redirect_uri=None))
         assert await store.get_grant(GRANT) == new.grant
+
+    async def test_a_consent_stores_the_document_of_a_client_that_was_not_known(self, store: CompleteStore) -> None:
+        new = _of_document()
+        assert await store.add_grant(new) == "added"
+        assert await store.get_client(CLIENT) == new.document
+        assert await store.get_grant(GRANT) == new.grant
+        assert await store.redeem_code(redemption()) == "redeemed"
+
+    async def test_a_consent_replaces_the_document_before_it_and_leaves_its_last_use(
+        self, store: CompleteStore
+    ) -> None:
+        await store.add_client(client(origin="document"))
+        await store.record_use(Use(grant_ids=(), client_ids=(CLIENT,), now=NOW - 5))
+        new = _of_document(2, created_at=NOW + 1, jwks=None, introspects=(), scopes=None, mac=b"other")
+        assert await store.add_grant(new) == "added"
+        assert new.document is not None
+        assert await store.get_client(CLIENT) == replace(new.document, last_used_at=NOW - 5)
+
+    @pytest.mark.parametrize("version", [1, 2, 4, 5])
+    async def test_a_document_that_has_moved_on_stays_and_the_consent_holds(
+        self, store: CompleteStore, version: int
+    ) -> None:
+        stored = client(origin="document", version=3 if version < 4 else version - 2)
+        await store.add_client(stored)
+        assert await store.add_grant(_of_document(version)) == "added"
+        assert await store.get_client(CLIENT) == stored
+        assert await store.get_grant(GRANT) is not None
+
+    async def test_a_document_whose_client_has_gone_is_stored_as_a_new_client(self, store: CompleteStore) -> None:
+        new = _of_document(7)
+        assert await store.add_grant(new) == "added"
+        assert await store.get_client(CLIENT) == new.document
+
+    async def test_a_refused_consent_stores_no_document(self, store: CompleteStore) -> None:
+        await given_browser(store)
+        assert await store.close_interaction(REQUEST, NOW)
+        assert await store.add_grant(replace(_of_document(), interaction=REQUEST)) == "interaction_closed"
+        assert await store.get_client(CLIENT) is None
+        await store.add_client(client())
+        assert await store.add_grant(replace(_of_document(2), interaction=REQUEST)) == "interaction_closed"
+        assert await store.get_client(CLIENT) == client()
+
+    async def test_racing_consents_with_one_document_are_all_stored(self, store: CompleteStore) -> None:
+        racers = [_of_document(1, f"grant-{number}", mac=digest(f"racer-{number}")) for number in range(6)]
+        assert await asyncio.gather(*(store.add_grant(new) for new in racers)) == ["added"] * 6
+        assert await store.get_client(CLIENT) in [new.document for new in racers]
+        assert len((await store.list_grants(GrantQuery(now=NOW))).items) == 6
 
     async def test_grants_are_listed_newest_first_each_on_one_page(self, store: CompleteStore) -> None:
         for number in range(7):

@@ -9,10 +9,12 @@ from .account_rules import AccountRules
 from .client_rules import ClientRules
 from .code_rules import CodeRules
 from .consent_rules import ConsentRules
+from .direct_rules import DirectRules
 from .ending_rules import EndingRules
 from .lease_rules import LeaseRules
 from .purge_rules import PurgeRules
 from .refresh_rules import RefreshRules
+from .registration_rules import RegistrationRules
 from .samples import CompleteStore
 
 __all__ = ["CompleteStore", "StoreContract"]
@@ -20,7 +22,9 @@ __all__ = ["CompleteStore", "StoreContract"]
 
 class StoreContract(
     ClientRules,
+    RegistrationRules,
     ConsentRules,
+    DirectRules,
     CodeRules,
     RefreshRules,
     LeaseRules,

@@ -17,11 +17,13 @@ from .samples import (
     NOW,
     CompleteStore,
     access,
+    claim,
     client,
     consent,
     digest,
     given_consent,
     given_exchanged,
+    initial_access,
     key,
     live,
     more,
@@ -33,7 +35,18 @@ from .samples import (
     waiting,
 )
 
-NOTHING = PurgeResult(clients=0, grants=0, access_tokens=0, seals=0, sessions=0, interactions=0, throttles=0, done=True)
+NOTHING = PurgeResult(
+    clients=0,
+    grants=0,
+    access_tokens=0,
+    seals=0,
+    sessions=0,
+    interactions=0,
+    throttles=0,
+    claims=0,
+    initial_access_tokens=0,
+    done=True,
+)
 
 
 def _step(at: int, **changes: Any) -> Purge:
@@ -52,7 +65,16 @@ class PurgeRules:
     async def test_purge_removes_what_is_over_and_then_finds_nothing(self, store: CompleteStore) -> None:
         await _given_everything(store)
         after = NOW + GRANT_TTL
-        expected = replace(NOTHING, grants=2, access_tokens=2, sessions=1, interactions=2, throttles=1)
+        expected = replace(
+            NOTHING,
+            grants=2,
+            access_tokens=2,
+            sessions=1,
+            interactions=2,
+            throttles=1,
+            claims=1,
+            initial_access_tokens=1,
+        )
         first = await store.purge(_step(after))
         # The seal of a grant that goes in the same step may be counted or not, and so may what waits on a session.
         assert replace(first, seals=0) == expected
@@ -94,18 +116,37 @@ class PurgeRules:
             await given_exchanged(store, consent(f"grant-{number}"))
             await store.add_session(session(f"browser-{number}"))
             await store.count_attempt(Attempt(key=digest(f"throttle-{number}"), window=60, now=NOW))
+            assert await store.claim(claim(f"claim-{number}"), NOW)
+            await store.add_initial_access_token(initial_access(f"initial-{number}"))
         results = [await store.purge(_step(NOW + GRANT_TTL, limit=2)) for _ in range(4)]
         assert [result.sessions for result in results] == [2, 2, 1, 0]
         assert [result.throttles for result in results] == [2, 2, 1, 0]
         assert [result.grants for result in results] == [2, 2, 1, 0]
+        assert [result.claims for result in results] == [2, 2, 1, 0]
+        assert [result.initial_access_tokens for result in results] == [2, 2, 1, 0]
         assert [result.done for result in results] == [False, False, True, True]
+
+    async def test_claims_go_with_their_end_and_hold_until_then(self, store: CompleteStore) -> None:
+        assert await store.claim(claim("short", expires_at=NOW + 5), NOW)
+        assert await store.claim(claim("long", expires_at=NOW + 6), NOW)
+        assert await store.purge(_step(NOW + 5)) == replace(NOTHING, claims=1)
+        assert await store.claim(claim("short"), NOW)
+        assert not await store.claim(claim("long"), NOW + 5)
+
+    async def test_initial_access_tokens_go_with_their_end(self, store: CompleteStore) -> None:
+        await store.add_initial_access_token(initial_access("short", expires_at=NOW + 5))
+        await store.add_initial_access_token(initial_access("long", expires_at=NOW + 6))
+        assert await store.purge(_step(NOW + 5)) == replace(NOTHING, initial_access_tokens=1)
+        assert await store.get_initial_access_token(digest("short"), NOW) is None
+        assert await store.get_initial_access_token(digest("long"), NOW) is not None
 
     async def test_a_step_without_a_limit_is_refused(self, store: CompleteStore) -> None:
         with pytest.raises(ValueError, match="at least 1"):
             await store.purge(_step(NOW, limit=0))
 
-    async def test_unused_clients_that_registered_themselves_go(self, store: CompleteStore) -> None:
-        registered: dict[str, dict[str, Any]] = {
+    @pytest.mark.parametrize("origin", ["registration", "document"])
+    async def test_unused_clients_that_no_operator_made_go(self, store: CompleteStore, origin: str) -> None:
+        made: dict[str, dict[str, Any]] = {
             "never used": {},
             "never used but young": {"created_at": NOW + 1},
             "long unused": {"created_at": NOW - 999, "last_used_at": NOW - 100},
@@ -113,8 +154,8 @@ class PurgeRules:
             "operator's": {"origin": "operator", "created_at": NOW - 999},
             "operator's, long unused": {"origin": "operator", "last_used_at": NOW - 999},
         }
-        for name, changes in registered.items():
-            await store.add_client(client(name, **changes))
+        for name, changes in made.items():
+            await store.add_client(client(name, **{"origin": origin, **changes}))
         step = _step(NOW, unused_since=NOW - 100, never_used_since=NOW)
         assert await store.purge(step) == replace(NOTHING, clients=2)
         assert await store.get_client("never used") is None
@@ -152,4 +193,6 @@ async def _given_everything(store: CompleteStore) -> None:
     await store.add_interaction(waiting("closed", "browser"))
     await store.close_interaction(key("closed", "browser"), NOW + 1)
     await store.count_attempt(Attempt(key=digest("throttle"), window=60, now=NOW))
+    assert await store.claim(claim("claim"), NOW)
+    await store.add_initial_access_token(initial_access("initial"))
     assert CODE_TTL < ACCESS_TTL < GRANT_TTL

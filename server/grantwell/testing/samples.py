@@ -13,6 +13,7 @@ from ..records import (
     Code,
     Digest,
     Grant,
+    InitialAccessToken,
     Interaction,
     RefreshToken,
     RetiredToken,
@@ -22,6 +23,8 @@ from ..records import (
 )
 from ..store import (
     AccountStore,
+    Claim,
+    DirectGrant,
     InteractionKey,
     LeaseRequest,
     LiveAccessToken,
@@ -29,6 +32,7 @@ from ..store import (
     NewGrant,
     NewInteraction,
     Redemption,
+    Registration,
     Rotation,
     Store,
 )
@@ -72,8 +76,38 @@ def client(client_id: str = CLIENT, **changes: Any) -> Client:
         last_used_at=None,
         version=1,
         mac=digest("client mac"),
+        jwks={"keys": [{"kty": "EC", "kid": "é"}]},
+        jwks_uri="https://notes.example/jwks",
+        introspects=("https://api.example/mcp",),
+        registration_access=digest("registration access"),
+        registered_from=digest("address"),
     )
     return replace(sample, **changes)
+
+
+def registration(client_id: str, *, initial_access: str | None = None, now: int = NOW, **changes: Any) -> Registration:
+    """A client that registers itself from "address", where there may be three in a day."""
+    sample = Registration(
+        client=client(client_id, created_at=now),
+        most_unused=3,
+        since=now - 86_400,
+        initial_access=None if initial_access is None else digest(initial_access),
+        now=now,
+    )
+    return replace(sample, **changes)
+
+
+def initial_access(label: str, **changes: Any) -> InitialAccessToken:
+    """What lets a client register."""
+    sample = InitialAccessToken(
+        digest=digest(label), created_at=NOW, expires_at=NOW + 600, mac=digest("mac of " + label)
+    )
+    return replace(sample, **changes)
+
+
+def claim(label: str, **changes: Any) -> Claim:
+    """Something that may be used once."""
+    return replace(Claim(key=digest(label), expires_at=NOW + 60), **changes)
 
 
 def sealed(version: int) -> SealedProps:
@@ -150,6 +184,20 @@ def consent(
         interaction=interaction,
         now=now,
     )
+
+
+def direct(grant_id: str = GRANT, *, now: int = NOW, user_id: str | None = USER, **changes: Any) -> DirectGrant:
+    """A grant that begins with access token "a1" of the grant, and uses nothing up."""
+    pending = consent(grant_id, user_id=user_id, redirect_uri=None, now=now)
+    sample = DirectGrant(
+        grant=replace(pending.grant, expires_at=now + ACCESS_TTL, exchanged_at=now, last_used_at=now),
+        access=access("a1", issued_at=now, expires_at=now + ACCESS_TTL),
+        props=pending.props,
+        claim=None,
+        keep_newest=None,
+        now=now,
+    )
+    return replace(sample, **changes)
 
 
 def redemption(grant_id: str = GRANT, *, now: int = NOW, **changes: Any) -> Redemption:

@@ -105,7 +105,7 @@ def _open(tables: Tables, key: InteractionKey, now: int) -> InteractionRow | Non
 
 
 def count_attempt(tables: Tables, attempt: Attempt) -> int:
-    """See `AccountStore.count_attempt`."""
+    """See `ThrottleStore.count_attempt`."""
     throttle = tables.throttles.get(attempt.key)
     if throttle is None or attempt.now >= throttle.ends_at:
         throttle = tables.throttles[attempt.key] = Throttle(attempts=0, ends_at=attempt.now + attempt.window)
@@ -114,6 +114,6 @@ def count_attempt(tables: Tables, attempt: Attempt) -> int:
 
 
 def count_attempts(tables: Tables, key: Digest, now: int) -> int:
-    """See `AccountStore.count_attempts`."""
+    """See `ThrottleStore.count_attempts`."""
     throttle = tables.throttles.get(key)
     return 0 if throttle is None or now >= throttle.ends_at else throttle.attempts

@@ -1,4 +1,4 @@
-"""Clients, grants, codes and tokens in memory."""
+"""Grants, codes and tokens in memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 from hmac import compare_digest
 from typing import Literal
 
-from grantwell.records import Client, Digest, Grant, RefreshState
+from grantwell.records import Digest, Grant, RefreshState
 from grantwell.store import (
-    ClientQuery,
+    DirectGrant,
     GrantQuery,
     IssuedCode,
     Lease,
@@ -26,41 +26,14 @@ from grantwell.store import (
 )
 
 from ..paging import key_of
-from .tables import GrantRow, Tables, apart, paged
-
-
-def remove_client(tables: Tables, client_id: str) -> bool:
-    """See `Store.delete_client`."""
-    for grant_id, row in list(tables.grants.items()):
-        if row.grant.client_id == client_id:
-            del tables.grants[grant_id]
-    return tables.clients.pop(client_id, None) is not None
-
-
-def replace_client(tables: Tables, client: Client) -> bool:
-    """See `Store.replace_client`."""
-    stored = tables.clients.get(client.client_id)
-    if stored is None or stored.version != client.version - 1:
-        return False
-    tables.clients[client.client_id] = replace(apart(client), last_used_at=stored.last_used_at)
-    return True
-
-
-def list_clients(tables: Tables, query: ClientQuery) -> Page[Client]:
-    """See `Store.list_clients`."""
-
-    def key(client: Client) -> tuple[int | str, ...]:
-        return client.created_at, client.client_id
-
-    behind = None if query.cursor is None else key_of(query.cursor, int, str)
-    clients = [client for client in tables.clients.values() if behind is None or key(client) < behind]
-    return paged(clients, key, query.limit, falling=True)
+from . import clients
+from .tables import NO_REFRESH, GrantRow, Tables, apart, paged
 
 
 def add(tables: Tables, new: NewGrant) -> Literal["added", "client_gone", "interaction_closed"]:
     """See `Store.add_grant`."""
     grant = apart(new.grant)
-    if grant.client_id not in tables.clients:
+    if new.document is None and grant.client_id not in tables.clients:
         return "client_gone"
     if new.interaction is not None:
         waiting = tables.interactions.get(new.interaction.digest)
@@ -70,9 +43,33 @@ def add(tables: Tables, new: NewGrant) -> Literal["added", "client_gone", "inter
         if not waiting.is_open(new.now) or session.user_id is None or session.user_id != grant.user_id:
             return "interaction_closed"
         waiting.interaction = replace(waiting.interaction, closed_at=new.now)
-    serial = 1 + max((row.serial for row in _of_owner(tables, grant)), default=0)
-    tables.grants[grant.grant_id] = GrantRow(grant, new.code, serial, {new.props.version: new.props})
+    if new.document is not None:
+        clients.put_snapshot(tables, new.document)
+    tables.grants[grant.grant_id] = GrantRow(
+        grant, new.code, _next_serial(tables, grant), {new.props.version: new.props}
+    )
     return "added"
+
+
+def add_direct(tables: Tables, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+    """See `Store.add_direct_grant`."""
+    now, grant = new.now, apart(new.grant)
+    if grant.client_id not in tables.clients:
+        return "client_gone"
+    if new.claim is not None and not clients.claim(tables, new.claim, now):
+        return "claimed"
+    # Where the exchange of a code would have left it.
+    grant = replace(grant, exchanged_at=now, last_used_at=now)
+    row = GrantRow(grant, None, _next_serial(tables, grant), {}, replace(NO_REFRESH, generation=1))
+    tables.grants[grant.grant_id] = row
+    row.issue(new.access, (new.props,), now)
+    if new.keep_newest is not None:
+        _end_beyond(tables, row, new.keep_newest, now)
+    return "added"
+
+
+def _next_serial(tables: Tables, grant: Grant) -> int:
+    return 1 + max((row.serial for row in _of_owner(tables, grant)), default=0)
 
 
 def _of_owner(tables: Tables, grant: Grant) -> list[GrantRow]:
@@ -83,7 +80,7 @@ def _of_owner(tables: Tables, grant: Grant) -> list[GrantRow]:
 def get_code(tables: Tables, grant_id: str, code: Digest) -> IssuedCode | None:
     """See `Store.get_code`."""
     row = tables.grants.get(grant_id)
-    if row is None or not compare_digest(row.code.digest, code):
+    if row is None or row.code is None or not compare_digest(row.code.digest, code):
         return None
     props = row.props.get(row.code.props_version)
     return IssuedCode(grant=apart(row.grant), code=row.code, generation=row.refresh.generation, props=props)
@@ -92,7 +89,7 @@ def get_code(tables: Tables, grant_id: str, code: Digest) -> IssuedCode | None:
 def redeem(tables: Tables, redemption: Redemption) -> Literal["redeemed", "refused"]:
     """See `Store.redeem_code`."""
     now, row = redemption.now, tables.grants.get(redemption.grant_id)
-    if row is None or not row.is_alive(now) or row.refresh.generation != 0:
+    if row is None or row.code is None or not row.is_alive(now) or row.refresh.generation != 0:
         return "refused"
     is_unspent = row.code.redeemed_at is None and now < row.code.expires_at
     if not is_unspent or not compare_digest(row.code.digest, redemption.code):
@@ -102,23 +99,29 @@ def redeem(tables: Tables, redemption: Redemption) -> Literal["redeemed", "refus
     row.refresh = replace(row.refresh, generation=1, family=redemption.family, current=redemption.refresh)
     row.drop_lease()
     row.issue(redemption.access, redemption.new_props, now)
-    _make_room(tables, row, redemption)
+    if redemption.replaces:
+        _end_replaced(tables, row, now)
+    if redemption.keep_newest is not None:
+        _end_beyond(tables, row, redemption.keep_newest, now)
     return "redeemed"
 
 
-def _make_room(tables: Tables, row: GrantRow, redemption: Redemption) -> None:
-    now, grant = redemption.now, row.grant
-    others = [other for other in _of_owner(tables, grant) if other is not row]
-    if redemption.replaces:
-        for other in others:
-            same = (other.grant.redirect_uri, other.grant.resources) == (grant.redirect_uri, grant.resources)
-            if same and other.serial < row.serial:
-                other.end(now, "replaced")
-    if redemption.keep_newest is not None:
-        live = [other for other in others if other.grant.exchanged_at is not None and other.is_alive(now)]
-        live.sort(key=lambda other: (other.grant.last_used_at or 0, other.serial), reverse=True)
-        for other in live[max(redemption.keep_newest - 1, 0) :]:
-            other.end(now, "too_many")
+def _end_replaced(tables: Tables, row: GrantRow, now: int) -> None:
+    kind = (row.grant.redirect_uri, row.grant.resources)
+    for other in _of_owner(tables, row.grant):
+        if (other.grant.redirect_uri, other.grant.resources) == kind and other.serial < row.serial:
+            other.end(now, "replaced")
+
+
+def _end_beyond(tables: Tables, row: GrantRow, newest: int, now: int) -> None:
+    live = [
+        other
+        for other in _of_owner(tables, row.grant)
+        if other is not row and other.grant.exchanged_at is not None and other.is_alive(now)
+    ]
+    live.sort(key=lambda other: (other.grant.last_used_at or 0, other.serial), reverse=True)
+    for other in live[max(newest - 1, 0) :]:
+        other.end(now, "too_many")
 
 
 def get_refreshable(tables: Tables, grant_id: str) -> RefreshableGrant | None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from grantwell.records import Client
 from grantwell.store import Purge, PurgeResult
 
-from .grants import remove_client
+from . import clients
 from .tables import GrantRow, Tables
 
 K = TypeVar("K")
@@ -35,8 +35,12 @@ def purge(tables: Tables, step: Purge) -> PurgeResult:
             tables.end_session, (key for key, row in tables.sessions.items() if row.expires_at <= before), step.limit
         ),
         "throttles": _drop(tables.throttles, lambda row: row.ends_at <= before, step.limit),
+        "claims": _drop(tables.claims, lambda end: end <= before, step.limit),
+        "initial_access_tokens": _drop(
+            tables.initial_access_tokens, lambda token: token.expires_at <= before, step.limit
+        ),
         "clients": _apply(
-            lambda client_id: remove_client(tables, client_id),
+            lambda client_id: clients.remove(tables, client_id),
             (client.client_id for client in tables.clients.values() if _unused(tables, client, step)),
             step.limit,
         ),
@@ -86,7 +90,7 @@ def _ended(row: GrantRow, before: int) -> bool:
 
 
 def _unused(tables: Tables, client: Client, step: Purge) -> bool:
-    if client.origin != "registration":
+    if client.origin == "operator":
         return False
     limit = step.never_used_since if client.last_used_at is None else step.unused_since
     last = client.created_at if client.last_used_at is None else client.last_used_at

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from grantwell.records import Client, Digest, Grant, Interaction, Session, User
+from grantwell.records import Client, Digest, Grant, InitialAccessToken, Interaction, Session, User
 from grantwell.store import (
     Attempt,
+    Claim,
     ClientQuery,
+    DirectGrant,
     GrantQuery,
     InteractionKey,
     IssuedCode,
@@ -22,6 +24,7 @@ from grantwell.store import (
     PurgeResult,
     Redemption,
     RefreshableGrant,
+    Registration,
     Revocation,
     Rotation,
     SignIn,
@@ -31,7 +34,7 @@ from grantwell.store import (
     UserRevocation,
 )
 
-from . import accounts, grants, purging
+from . import accounts, clients, grants, purging
 from .tables import Tables, apart
 
 
@@ -53,9 +56,11 @@ class MemoryStore:
 
     async def add_client(self, client: Client) -> None:
         """Store a new client."""
-        if client.client_id in self._tables.clients:
-            raise ValueError("There is a client of this id already.")
-        self._tables.clients[client.client_id] = apart(client)
+        clients.add(self._tables, client)
+
+    async def register_client(self, registration: Registration) -> Literal["registered", "too_many", "spent"]:
+        """Store a client that registers itself."""
+        return clients.register(self._tables, registration)
 
     async def get_client(self, client_id: str) -> Client | None:
         """The client of exactly this id."""
@@ -63,19 +68,35 @@ class MemoryStore:
 
     async def replace_client(self, client: Client) -> bool:
         """Store a changed client if the stored version is `client.version - 1`."""
-        return grants.replace_client(self._tables, client)
+        return clients.replace_client(self._tables, client)
 
     async def delete_client(self, client_id: str) -> bool:
         """Delete a client with its grants, codes and tokens."""
-        return grants.remove_client(self._tables, client_id)
+        return clients.remove(self._tables, client_id)
 
     async def list_clients(self, query: ClientQuery) -> Page[Client]:
         """A page of clients, newest first."""
-        return grants.list_clients(self._tables, query)
+        return clients.listed(self._tables, query)
+
+    async def add_initial_access_token(self, token: InitialAccessToken) -> None:
+        """Store a new initial access token."""
+        self._tables.initial_access_tokens[token.digest] = token
+
+    async def get_initial_access_token(self, token: Digest, now: int) -> InitialAccessToken | None:
+        """The initial access token, if it is neither spent nor past its end."""
+        return clients.get_initial_access_token(self._tables, token, now)
+
+    async def claim(self, claim: Claim, now: int) -> bool:
+        """Claim something that may be used once; False if it was claimed before."""
+        return clients.claim(self._tables, claim, now)
 
     async def add_grant(self, new: NewGrant) -> Literal["added", "client_gone", "interaction_closed"]:
         """Store a consent, and close its interaction in the same transaction."""
         return grants.add(self._tables, new)
+
+    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+        """Store a grant with its access token."""
+        return grants.add_direct(self._tables, new)
 
     async def get_code(self, grant_id: str, code: Digest) -> IssuedCode | None:
         """The code of this grant with this digest, redeemed or not, whatever became of its grant."""

@@ -13,6 +13,7 @@ from grantwell.records import (
     Code,
     Digest,
     Grant,
+    InitialAccessToken,
     Interaction,
     RefreshState,
     RevocationReason,
@@ -36,7 +37,7 @@ class GrantRow:
     """A grant with everything that belongs to it. Access tokens stand in the order in which they were issued."""
 
     grant: Grant
-    code: Code
+    code: Code | None
     serial: int
     props: dict[int, SealedProps]
     refresh: RefreshState = NO_REFRESH
@@ -65,7 +66,7 @@ class GrantRow:
         was_alive = self.is_alive(now)
         self.grant = replace(self.grant, revoked_at=now, revoked_reason=reason)
         self.refresh = replace(NO_REFRESH, generation=self.refresh.generation + 1)
-        self.code = replace(self.code, wrapped_key=b"")
+        self.code = None if self.code is None else replace(self.code, wrapped_key=b"")
         self.tokens.clear()
         self.props.clear()
         self.drop_lease()
@@ -83,7 +84,8 @@ class GrantRow:
         """Delete the props versions that no code, refresh token or access token names."""
         named = {token.props_version for token in self.tokens.values()}
         named |= {slot.props_version for slot in (self.refresh.current, self.refresh.previous) if slot is not None}
-        named |= {self.code.props_version} if self.code.redeemed_at is None else set()
+        if self.code is not None and self.code.redeemed_at is None:
+            named.add(self.code.props_version)
         self.props = {version: props for version, props in self.props.items() if version in named}
 
 
@@ -111,6 +113,8 @@ class Tables:
     """Everything. No function that changes it awaits, so that each is one transaction."""
 
     clients: dict[str, Client] = field(default_factory=dict)
+    initial_access_tokens: dict[Digest, InitialAccessToken] = field(default_factory=dict)
+    claims: dict[Digest, int] = field(default_factory=dict)
     grants: dict[str, GrantRow] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     sessions: dict[Digest, Session] = field(default_factory=dict)

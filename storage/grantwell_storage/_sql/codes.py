@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from grantwell.records import Digest
 from grantwell.store import IssuedCode, Redemption
@@ -14,7 +14,7 @@ from . import access_tokens
 from .columns import CODE, GRANT, PROPS
 from .decode import Damaged, Row, readable, to_code, to_grant, to_props
 from .encode import slot_values
-from .endings import end_these
+from .endings import end_beyond, end_these, not_ended
 from .grants import alive_at, later_of
 
 _GET = (
@@ -87,36 +87,14 @@ def redeem(connection: Connection, redemption: Redemption) -> Literal["redeemed"
     if redemption.replaces:
         end_these(connection, _replaced(connection, redeemed), now, "replaced")
     if redemption.keep_newest is not None:
-        end_these(connection, _too_many(connection, redemption, redeemed), now, "too_many")
+        end_beyond(connection, redemption.keep_newest, grant_id, (redeemed[0], redeemed[1]), now)
     return "redeemed"
-
-
-def _same_owner(redeemed: Row) -> ColumnElement[bool]:
-    user_id, client_id = redeemed[0], redeemed[1]
-    user = grants.c.user_id.is_(None) if user_id is None else grants.c.user_id == user_id
-    return and_(user, grants.c.client_id == client_id, grants.c.revoked_at.is_(None))
 
 
 def _replaced(connection: Connection, redeemed: Row) -> list[str]:
     redirect_uri, resources, serial = redeemed[2], redeemed[3], redeemed[4]
     to = grants.c.redirect_uri.is_(None) if redirect_uri is None else grants.c.redirect_uri == redirect_uri
     statement = select(grants.c.grant_id).where(
-        _same_owner(redeemed), to, grants.c.resources == resources, grants.c.serial < serial
-    )
-    return list(connection.execute(statement).scalars())
-
-
-def _too_many(connection: Connection, redemption: Redemption, redeemed: Row) -> list[str]:
-    others_kept = max((redemption.keep_newest or 0) - 1, 0)
-    statement = (
-        select(grants.c.grant_id)
-        .where(
-            _same_owner(redeemed),
-            grants.c.exchanged_at.is_not(None),
-            alive_at(redemption.now),
-            grants.c.grant_id != redemption.grant_id,
-        )
-        .order_by(grants.c.last_used_at.desc(), grants.c.serial.desc())
-        .offset(others_kept)
+        not_ended(redeemed[0], redeemed[1]), to, grants.c.resources == resources, grants.c.serial < serial
     )
     return list(connection.execute(statement).scalars())

@@ -11,6 +11,7 @@ from .. import tables
 Columns = tuple[Column[Any], ...]
 
 CLIENT: Columns = tuple(tables.clients.c)
+INITIAL_ACCESS_TOKEN: Columns = tuple(tables.initial_access_tokens.c)
 GRANT: Columns = tuple(tables.grants.c)[:13]
 REFRESH: Columns = tuple(tables.grants.c)[13:30]
 CODE: Columns = tuple(tables.codes.c)[1:]

@@ -17,6 +17,7 @@ from grantwell.records import (
     Code,
     Digest,
     Grant,
+    InitialAccessToken,
     Interaction,
     RefreshState,
     RefreshToken,
@@ -81,6 +82,21 @@ def to_client(row: Row) -> Client:
         last_used_at=_optional_integer(row[11]),
         version=_integer(row[12]),
         mac=_bytes(row[13]),
+        jwks=None if row[14] is None else _object(row[14]),
+        jwks_uri=_optional_text(row[15]),
+        introspects=_strings(row[16]),
+        registration_access=_optional_digest(row[17]),
+        registered_from=_optional_digest(row[18]),
+    )
+
+
+def to_initial_access_token(row: Row) -> InitialAccessToken:
+    """The initial access token in the columns INITIAL_ACCESS_TOKEN."""
+    return InitialAccessToken(
+        digest=Digest(_bytes(row[0])),
+        created_at=_integer(row[1]),
+        expires_at=_integer(row[2]),
+        mac=_bytes(row[3]),
     )
 
 
@@ -107,7 +123,7 @@ def to_refresh_state(row: Row) -> RefreshState:
     """The refresh state in the columns REFRESH."""
     return RefreshState(
         generation=_integer(row[0]),
-        family=None if row[1] is None else Digest(_bytes(row[1])),
+        family=_optional_digest(row[1]),
         current=_to_slot(row[2:8]),
         previous=_to_slot(row[8:14]),
         seal=None if row[14] is None else _bytes(row[14]),
@@ -229,6 +245,10 @@ def _bytes(value: Any) -> bytes:
     if type(value) is bytes:
         return value
     raise Damaged("bytes were expected")
+
+
+def _optional_digest(value: Any) -> Digest | None:
+    return None if value is None else Digest(_bytes(value))
 
 
 def _one_of(choices: frozenset[Any], value: Any) -> Any:

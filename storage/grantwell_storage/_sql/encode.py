@@ -11,6 +11,7 @@ from grantwell.records import (
     Client,
     Code,
     Grant,
+    InitialAccessToken,
     Interaction,
     JsonObject,
     RefreshToken,
@@ -20,7 +21,7 @@ from grantwell.records import (
     User,
 )
 
-from .columns import CODE, INTERACTION, SESSION, USER
+from .columns import CODE, INITIAL_ACCESS_TOKEN, INTERACTION, SESSION, USER
 
 Values = dict[str, Any]
 
@@ -61,7 +62,17 @@ def client_values(client: Client) -> Values:
         "last_used_at": client.last_used_at,
         "version": client.version,
         "mac": client.mac,
+        "jwks": None if client.jwks is None else _json(client.jwks),
+        "jwks_uri": client.jwks_uri,
+        "introspects": strings(client.introspects),
+        "registration_access": client.registration_access,
+        "registered_from": client.registered_from,
     }
+
+
+def initial_access_token_values(token: InitialAccessToken) -> Values:
+    """The row of an initial access token."""
+    return {column.name: getattr(token, column.name) for column in INITIAL_ACCESS_TOKEN}
 
 
 def grant_values(grant: Grant) -> Values:

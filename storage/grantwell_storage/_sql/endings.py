@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, update
 
 from grantwell.records import RevocationReason
 from grantwell.store import Revocation, UserRevocation
 
 from ..tables import access_tokens, codes, grants, props
 from .encode import slot_values
+from .grants import alive_at
 
 _CHUNK = 500
 
@@ -78,6 +79,23 @@ def end_these(connection: Connection, grant_ids: Iterable[str], now: int, reason
     """End the grants of these ids that have not ended."""
     for chunk in _chunks(grant_ids):
         end_where(connection, grants.c.grant_id.in_(chunk), now, reason)
+
+
+def not_ended(user_id: str | None, client_id: str) -> ColumnElement[bool]:
+    """That a grant is of this user, or of nobody, and this client, and was not ended."""
+    user = grants.c.user_id.is_(None) if user_id is None else grants.c.user_id == user_id
+    return and_(user, grants.c.client_id == client_id, grants.c.revoked_at.is_(None))
+
+
+def end_beyond(connection: Connection, newest: int, kept: str, owner: tuple[str | None, str], now: int) -> None:
+    """Of the exchanged grants of a user and client, keep one and the most recently used others: `newest` in all."""
+    statement = (
+        select(grants.c.grant_id)
+        .where(not_ended(*owner), grants.c.exchanged_at.is_not(None), alive_at(now), grants.c.grant_id != kept)
+        .order_by(grants.c.last_used_at.desc(), grants.c.serial.desc())
+        .offset(max(newest - 1, 0))
+    )
+    end_these(connection, connection.execute(statement).scalars(), now, "too_many")
 
 
 def _chunks(grant_ids: Iterable[str]) -> Iterator[list[str]]:

@@ -26,9 +26,10 @@ from grantwell.store import GrantQuery, NewGrant, Page, Use
 
 from ..tables import clients, codes, grants, props
 from . import interactions
+from .clients import put_snapshot
 from .columns import GRANT
 from .decode import readable, to_grant
-from .encode import code_values, grant_values, props_values
+from .encode import Values, code_values, grant_values, props_values
 from .listing import newest_first
 
 _CHUNK = 500
@@ -82,15 +83,27 @@ _USED_CLIENTS = _note_use_of(clients, clients.c.client_id)
 def add(connection: Connection, new: NewGrant) -> Literal["added", "client_gone", "interaction_closed"]:
     """See `Store.add_grant`."""
     grant = new.grant
-    if connection.execute(_HOLD_CLIENT, {"id": grant.client_id}).one_or_none() is None:
+    if new.document is None and not hold_client(connection, grant.client_id):
         return "client_gone"
     if new.interaction is not None and not interactions.answer(connection, new.interaction, grant.user_id, new.now):
         return "interaction_closed"
-    values = grant_values(grant) | {"of_client": grant.client_id, "of_user": grant.user_id}
-    connection.execute(_ADD_FOR_CLIENT if grant.user_id is None else _ADD_FOR_USER, values)
+    if new.document is not None:
+        put_snapshot(connection, new.document)
+    insert_grant(connection, grant_values(grant))
     connection.execute(_ADD_CODE, code_values(grant.grant_id, new.code))
     connection.execute(_ADD_PROPS, props_values(grant.grant_id, new.props))
     return "added"
+
+
+def hold_client(connection: Connection, client_id: str) -> bool:
+    """Whether the client is there; it stays until the transaction ends."""
+    return connection.execute(_HOLD_CLIENT, {"id": client_id}).one_or_none() is not None
+
+
+def insert_grant(connection: Connection, row: Values) -> None:
+    """Insert the row of a grant, with the next serial of its user and client."""
+    statement = _ADD_FOR_CLIENT if row["user_id"] is None else _ADD_FOR_USER
+    connection.execute(statement, row | {"of_client": row["client_id"], "of_user": row["user_id"]})
 
 
 def get(connection: Connection, grant_id: str) -> Grant | None:

@@ -22,12 +22,13 @@ from sqlalchemy import (
 
 from grantwell.store import Purge, PurgeResult
 
-from ..tables import access_tokens, clients, grants, interactions, sessions, throttles
+from ..tables import access_tokens, claims, clients, grants, initial_access_tokens, interactions, sessions, throttles
 from .access_tokens import forget_props
 from .grants import alive_at
 
 _BEFORE: Any = bindparam("before")
 _MOST: Any = bindparam("most")
+_PURGED_ORIGINS = ("registration", "document")
 
 
 def _dead(table: Table, *ends: ColumnElement[Any]) -> Executable:
@@ -42,6 +43,8 @@ _GRANTS = _dead(grants, grants.c.expires_at, grants.c.revoked_at)
 _SESSIONS = _dead(sessions, sessions.c.expires_at)
 _INTERACTIONS = _dead(interactions, interactions.c.expires_at, interactions.c.closed_at)
 _THROTTLES = _dead(throttles, throttles.c.ends_at)
+_CLAIMS = _dead(claims, claims.c.expires_at)
+_INITIAL_ACCESS_TOKENS = _dead(initial_access_tokens, initial_access_tokens.c.expires_at)
 _SEALS = (
     update(grants)
     .where(grants.c.grant_id.in_(select(grants.c.grant_id).where(grants.c.seal_until <= _BEFORE).limit(_MOST)))
@@ -65,6 +68,8 @@ def purge(connection: Connection, step: Purge) -> PurgeResult:
         "interactions": _count(connection, _INTERACTIONS, ended),
         "sessions": _count(connection, _SESSIONS, ended),
         "throttles": _count(connection, _THROTTLES, ended),
+        "claims": _count(connection, _CLAIMS, ended),
+        "initial_access_tokens": _count(connection, _INITIAL_ACCESS_TOKENS, ended),
         "clients": _count(connection, _unused_clients(step), {}),
     }
     return PurgeResult(**counts, done=max(counts.values()) < step.limit)
@@ -81,5 +86,5 @@ def _unused_clients(step: Purge) -> Executable:
         false() if step.never_used_since is None else and_(used.is_(None), created <= step.never_used_since),
     )
     live = exists().where(grants.c.client_id == clients.c.client_id, alive_at(step.now))
-    found = select(clients.c.client_id).where(clients.c.origin == "registration", unused, ~live).limit(step.limit)
+    found = select(clients.c.client_id).where(clients.c.origin.in_(_PURGED_ORIGINS), unused, ~live).limit(step.limit)
     return delete(clients).where(clients.c.client_id.in_(found)).returning(clients.c.client_id)

@@ -7,10 +7,12 @@ from typing import Literal
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from grantwell.errors import StoreUnavailable
-from grantwell.records import Client, Digest, Grant, Interaction, Session, User
+from grantwell.records import Client, Digest, Grant, InitialAccessToken, Interaction, Session, User
 from grantwell.store import (
     Attempt,
+    Claim,
     ClientQuery,
+    DirectGrant,
     GrantQuery,
     InteractionKey,
     IssuedCode,
@@ -25,6 +27,7 @@ from grantwell.store import (
     PurgeResult,
     Redemption,
     RefreshableGrant,
+    Registration,
     Revocation,
     Rotation,
     SignIn,
@@ -35,7 +38,22 @@ from grantwell.store import (
 )
 
 from .. import sqlite
-from . import access_tokens, clients, codes, endings, grants, interactions, purging, refresh, sessions, throttles, users
+from . import (
+    access_tokens,
+    claims,
+    clients,
+    codes,
+    direct_grants,
+    endings,
+    grants,
+    initial_access,
+    interactions,
+    purging,
+    refresh,
+    sessions,
+    throttles,
+    users,
+)
 from .database import Database
 from .decode import readable
 
@@ -67,6 +85,10 @@ class SQLStore:
         """Store a new client."""
         await self._database.write(clients.add, client)
 
+    async def register_client(self, registration: Registration) -> Literal["registered", "too_many", "spent"]:
+        """Store a client that registers itself."""
+        return await self._database.write(clients.register, registration)
+
     async def get_client(self, client_id: str) -> Client | None:
         """The client of exactly this id."""
         return await self._database.read(clients.get, client_id)
@@ -83,9 +105,25 @@ class SQLStore:
         """A page of clients, newest first."""
         return await self._database.read(clients.listed, query)
 
+    async def add_initial_access_token(self, token: InitialAccessToken) -> None:
+        """Store a new initial access token."""
+        await self._database.write(initial_access.add, token)
+
+    async def get_initial_access_token(self, token: Digest, now: int) -> InitialAccessToken | None:
+        """The initial access token, if it is neither spent nor past its end."""
+        return await self._database.read(initial_access.get, token, now)
+
+    async def claim(self, claim: Claim, now: int) -> bool:
+        """Claim something that may be used once; False if it was claimed before."""
+        return await self._database.write(claims.claim, claim, now)
+
     async def add_grant(self, new: NewGrant) -> Literal["added", "client_gone", "interaction_closed"]:
         """Store a consent, and close its interaction in the same transaction."""
         return await self._database.write(grants.add, new)
+
+    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+        """Store a grant with its access token."""
+        return await self._database.write(direct_grants.add, new)
 
     async def get_code(self, grant_id: str, code: Digest) -> IssuedCode | None:
         """The code of this grant with this digest, redeemed or not, whatever became of its grant."""

@@ -29,16 +29,16 @@ _CLEAR = delete(throttles).where(throttles.c.key == bindparam("id"))
 
 
 def count(connection: Connection, attempt: Attempt) -> int:
-    """See `AccountStore.count_attempt`."""
+    """See `ThrottleStore.count_attempt`."""
     values = {"id": attempt.key, "at": attempt.now, "end": attempt.now + attempt.window}
     return int(connection.execute(_COUNT, values).scalar_one())
 
 
 def counted(connection: Connection, key: Digest, now: int) -> int:
-    """See `AccountStore.count_attempts`."""
+    """See `ThrottleStore.count_attempts`."""
     return readable(to_count, connection.execute(_COUNTED, {"id": key, "at": now}).one_or_none()) or 0
 
 
 def clear(connection: Connection, key: Digest) -> None:
-    """See `AccountStore.clear_attempts`."""
+    """See `ThrottleStore.clear_attempts`."""
     connection.execute(_CLEAR, {"id": key})
