@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from grantwell import ConfigurationError, SecretKey, crypto
+from grantwell import ConfigurationError, SecretKey
+from grantwell.crypto import secret_key
 
 requirement = pytest.mark.requirement
 
@@ -71,7 +72,7 @@ def test_of_processes_that_start_at_once_all_get_the_same_key(tmp_path: Path) ->
 def test_the_one_that_comes_too_late_leaves_the_key_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "oauth.key"
     first = SecretKey.file(path)
-    crypto._create_key_file(path)
+    secret_key._create_key_file(path)
     assert SecretKey.file(path).keys == first.keys
     assert os.listdir(tmp_path) == ["oauth.key"]
 

@@ -12,10 +12,20 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 
-from grantwell import SecretKey, crypto
+from grantwell import SecretKey
 from grantwell._protocol.pkce import verifier_fits
 from grantwell._protocol.tokens import format_access_token, format_client_secret, format_code, format_refresh_token
-from grantwell.crypto import Keyring, PropsOwner, Unsealable, canonical, digest_of, family_digest, hkdf_sha256
+from grantwell.crypto import (
+    Keyring,
+    PropsOwner,
+    TokenKind,
+    Unsealable,
+    canonical,
+    digest_of,
+    family_digest,
+    hkdf_sha256,
+    keyring,
+)
 from grantwell.records import SealedProps
 
 requirement = pytest.mark.requirement
@@ -34,7 +44,7 @@ def test_key_wrap_is_rfc_3394_section_4_6(monkeypatch: pytest.MonkeyPatch) -> No
     wrapped = bytes.fromhex("28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21")
     assert aes_key_wrap(kek, data) == wrapped
     assert aes_key_unwrap(kek, wrapped) == data
-    monkeypatch.setattr(crypto, "_wrapping_key", lambda token, kind, grant_id: kek)
+    monkeypatch.setattr(keyring, "_wrapping_key", lambda token, kind, grant_id: kek)
     assert KEYRING.wrap(data, "t", "access", "g") == wrapped
     assert KEYRING.unwrap(wrapped, "t", "access", "g") == data
 
@@ -112,7 +122,7 @@ def test_the_challenge_is_rfc_7636_appendix_b() -> None:
 
 @requirement("S-465", "A-328", "A-329", "D-10")
 def test_what_is_stored_of_a_token_is_frozen() -> None:
-    kinds: list[crypto.TokenKind] = ["access", "refresh", "code", "client_secret"]
+    kinds: list[TokenKind] = ["access", "refresh", "code", "client_secret"]
     assert {kind: digest_of(kind, TOKEN).hex() for kind in kinds} == {
         "access": "d41f86d7e86af3bea087e3ac2076eda401040c9300ee26d2f607fdd81d164ed4",
         "refresh": "f569616349ab52e396751bd3e19e3b741645b8eb4b61c51ed29df412d0a6ece9",
@@ -135,7 +145,7 @@ def test_what_is_authenticated_and_how_is_frozen() -> None:
 
 @requirement("S-475", "A-329")
 def test_what_wraps_a_data_key_is_frozen() -> None:
-    wraps: dict[crypto.TokenKind, str] = {
+    wraps: dict[TokenKind, str] = {
         "access": "be81182fa6bef3f2242980fc51bb426650cfd458b52f52ce2c9d1d4515a9b0fdef8f528493268d38",
         "refresh": "768568057673d2ebfd88eea96653ea52ddf049bfcbb2653bb1566c36ad4d8247a1293cf00b8affcf",
         "code": "760f71126d84177a82c2cf31341de4e47ebeb2bd0c38f4d549263db00bbdc0305004638055b49ac9",
