@@ -21,12 +21,16 @@ from .errors import (
 from .hooks import (
     UNSET,
     ClientRegistration,
+    CrossClientExchange,
     ErrorEvent,
     Event,
     ExternalToken,
     ExternalTokenCheck,
+    IdentityAssertion,
+    MappedIdentity,
     TokenExchange,
     TokenExchangeResult,
+    TrustedIssuer,
 )
 from .provider import OAuthProvider
 from .records import Client, Grant, Principal
@@ -41,6 +45,7 @@ __all__ = [
     "ClientMetadataError",
     "ClientRegistration",
     "ConfigurationError",
+    "CrossClientExchange",
     "ErrorEvent",
     "Event",
     "ExternalToken",
@@ -48,7 +53,9 @@ __all__ = [
     "ExternalTokenError",
     "Grant",
     "GrantwellError",
+    "IdentityAssertion",
     "InsufficientScope",
+    "MappedIdentity",
     "OAuthError",
     "OAuthHelpers",
     "OAuthProvider",
@@ -63,6 +70,7 @@ __all__ = [
     "TokenExchange",
     "TokenExchangeResult",
     "TokenInfo",
+    "TrustedIssuer",
     "current_principal",
     "require_scopes",
 ]

@@ -5,57 +5,47 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from ._resources import ProtectedResource as ProtectedResource
+from ._resources import Resource as Resource
+from ._resources import is_irregular, protected_resources
 from ._urls import HttpUrl, parse_http_url
 from .errors import ConfigurationError
 
 Clock = Callable[[], float]
 """Seconds since 1970 UTC; read once a request."""
 
+AUTHORIZATION_CODE = "authorization_code"
+REFRESH_TOKEN = "refresh_token"  # noqa: S105
+CLIENT_CREDENTIALS = "client_credentials"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+SIGNATURE_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+"""How an assertion may be signed (RFC 7518 section 3.1, RFC 8037): with keys of which only the public half is known."""
+
+OFFLINE_ACCESS = "offline_access"
+"""The scope that asks for a refresh token; it is the authorization server's own, no resource's."""
+
+CLOCK_SKEW = 60
+"""By how many seconds another machine's clock may differ from this one."""
+
 DAY = 86_400
 LOOPBACK_CODE_TTL = 300
 MAX_TTL = 100 * 365 * DAY
 
 _ENDPOINT = re.compile(r"(?:/[A-Za-z0-9\-._~]+)+")
-_PREFIX = re.compile(r"/|(?:/[A-Za-z0-9\-._~]+)+")
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 # What browsers handle themselves; a redirect there would not reach an application.
 _TAKEN_SCHEMES = frozenset(
     {"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "intent", "javascript", "mailto", "tel"}
     | {"vbscript", "view-source", "ws", "wss"}
 )
-_WELL_KNOWN_RESOURCE = "/.well-known/oauth-protected-resource"
 
 # Schemes without a dot that editors registered before RFC 8252 section 7.1 was followed.
 KNOWN_PRIVATE_USE_SCHEMES = ("cursor", "vscode", "vscode-insiders", "windsurf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """What a protected prefix says of itself (RFC 9728 section 2).
-
-    `scopes` maps each scope to a description for the consent page. `identifier` is the resource's URL; it defaults to
-    issuer and prefix, and must cover the prefix. `name` is for people.
-    """
-
-    scopes: Mapping[str, str] = field(default_factory=dict)
-    name: str | None = None
-    identifier: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectedResource:
-    """A protected prefix with its resource identifier and the place of its metadata."""
-
-    prefix: str
-    identifier: str
-    name: str | None
-    scopes: Mapping[str, str]
-    metadata_path: str
-    metadata_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +57,7 @@ class Settings:
     authorize_endpoint: str
     token_endpoint: str
     revocation_endpoint: str
+    introspection_endpoint: str | None
     client_registration_endpoint: str | None
     resources: tuple[ProtectedResource, ...]
     default_scopes: tuple[str, ...] | None
@@ -78,6 +69,13 @@ class Settings:
     refresh_replay_window: int
     callback_timeout: float
     unused_client_ttl: int | None
+    max_unused_clients: int | None
+    require_initial_access_token: bool
+    allow_client_management: bool
+    client_id_metadata_documents: bool
+    cimd_allowed_networks: tuple[IPv4Network | IPv6Network, ...]
+    allow_token_exchange: bool
+    trusts_issuers: bool
     private_use_schemes: frozenset[str]
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     clock: Clock
@@ -89,6 +87,13 @@ class Settings:
     def resource(self, identifier: str) -> ProtectedResource | None:
         """The protected resource with exactly this identifier."""
         return next((r for r in self.resources if r.identifier == identifier), None)
+
+    @property
+    def grant_types(self) -> tuple[str, ...]:
+        """The grant types that this server has (RFC 7591 section 2)."""
+        always = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
+        exchange = (TOKEN_EXCHANGE,) if self.allow_token_exchange else ()
+        return always + exchange + ((JWT_BEARER,) if self.trusts_issuers else ())
 
     @property
     def scopes(self) -> Mapping[str, str]:
@@ -109,6 +114,7 @@ def configure(
     authorize_endpoint: str = "/authorize",
     token_endpoint: str = "/token",  # noqa: S107
     revocation_endpoint: str = "/revoke",
+    introspection_endpoint: str | None = None,
     client_registration_endpoint: str | None = "/register",
     default_scopes: Iterable[str] | None = None,
     default_resources: Iterable[str] | None = None,
@@ -119,6 +125,13 @@ def configure(
     refresh_replay_window: int = 60,
     callback_timeout: float = 10.0,
     unused_client_ttl: int | None = 90 * DAY,
+    max_unused_clients: int | None = 1000,
+    require_initial_access_token: bool = False,
+    allow_client_management: bool = False,
+    client_id_metadata_documents: bool = True,
+    cimd_allowed_networks: Iterable[str] = (),
+    allow_token_exchange: bool = False,
+    trusts_issuers: bool = False,
     private_use_schemes: Iterable[str] = KNOWN_PRIVATE_USE_SCHEMES,
     trusted_proxies: Iterable[str] = (),
     clock: Clock = time.time,
@@ -130,17 +143,19 @@ def configure(
             "authorize_endpoint": authorize_endpoint,
             "token_endpoint": token_endpoint,
             "revocation_endpoint": revocation_endpoint,
+            "introspection_endpoint": introspection_endpoint,
             "client_registration_endpoint": client_registration_endpoint,
         },
         prefixes := tuple(prefixes),
     )
-    protected = _protected_resources(issuer, issuer_url, prefixes, resources or {})
+    protected = protected_resources(issuer, issuer_url, prefixes, resources or {})
     return Settings(
         issuer=issuer,
         issuer_url=issuer_url,
         authorize_endpoint=authorize_endpoint,
         token_endpoint=token_endpoint,
         revocation_endpoint=revocation_endpoint,
+        introspection_endpoint=introspection_endpoint,
         client_registration_endpoint=client_registration_endpoint,
         resources=protected,
         default_scopes=_known(
@@ -167,8 +182,15 @@ def configure(
         unused_client_ttl=None
         if unused_client_ttl is None
         else _seconds("unused_client_ttl", unused_client_ttl, 1, MAX_TTL),
+        max_unused_clients=None if max_unused_clients is None else _most_unused(max_unused_clients),
+        require_initial_access_token=require_initial_access_token,
+        allow_client_management=allow_client_management,
+        client_id_metadata_documents=client_id_metadata_documents,
+        cimd_allowed_networks=_networks("cimd_allowed_networks", cimd_allowed_networks),
+        allow_token_exchange=allow_token_exchange,
+        trusts_issuers=trusts_issuers,
         private_use_schemes=_schemes(private_use_schemes),
-        trusted_proxies=_networks(trusted_proxies),
+        trusted_proxies=_networks("trusted_proxies", trusted_proxies),
         clock=clock,
     )
 
@@ -197,7 +219,7 @@ def _check_endpoints(endpoints: Mapping[str, str | None], prefixes: tuple[str, .
     for name, path in endpoints.items():
         if path is None:
             continue
-        if not _ENDPOINT.fullmatch(path) or _is_irregular(path):
+        if not _ENDPOINT.fullmatch(path) or is_irregular(path):
             raise ConfigurationError(name, f"must be a plain path that begins with a slash, not {path!r}.")
         if path in taken:
             raise ConfigurationError(name, f"overlaps {taken[path]}: both are {path!r}.")
@@ -205,68 +227,6 @@ def _check_endpoints(endpoints: Mapping[str, str | None], prefixes: tuple[str, .
     for prefix in prefixes:
         if prefix in taken:
             raise ConfigurationError("api_handlers", f"the prefix {prefix!r} overlaps {taken[prefix]}.")
-
-
-def _is_irregular(path: str) -> bool:
-    return path.startswith("/.well-known") or any(segment in (".", "..") for segment in path.split("/"))
-
-
-def _protected_resources(
-    issuer: str, issuer_url: HttpUrl, prefixes: tuple[str, ...], resources: Mapping[str, Resource]
-) -> tuple[ProtectedResource, ...]:
-    for prefix in prefixes:
-        if not _PREFIX.fullmatch(prefix) or _is_irregular(prefix):
-            raise ConfigurationError(
-                "api_handlers", f"the prefix {prefix!r} must begin with a slash, end without one, and be a plain path."
-            )
-    for prefix in resources:
-        if prefix not in prefixes:
-            raise ConfigurationError("resources", f"{prefix!r} is not a prefix of api_handlers.")
-    protected = tuple(
-        _protected_resource(issuer, issuer_url, prefix, resources.get(prefix, Resource())) for prefix in prefixes
-    )
-    by_identifier: dict[str, ProtectedResource] = {}
-    for resource in protected:
-        same = by_identifier.setdefault(resource.identifier, resource)
-        if dict(same.scopes) != dict(resource.scopes) or same.name != resource.name:
-            raise ConfigurationError(
-                "resources",
-                f"{same.prefix!r} and {resource.prefix!r} share {resource.identifier} but describe it differently.",
-            )
-    return protected
-
-
-def _protected_resource(issuer: str, issuer_url: HttpUrl, prefix: str, resource: Resource) -> ProtectedResource:
-    location = issuer + ("" if prefix == "/" else prefix)
-    identifier = resource.identifier if resource.identifier is not None else location
-    url = parse_http_url(identifier)
-    if url is None or url.fragment is not None or url.query is not None:
-        raise ConfigurationError("resources", f"the identifier {identifier!r} of {prefix!r} must be a plain https URL.")
-    path = url.path.rstrip("/")
-    covered = issuer_url.path + ("" if prefix == "/" else prefix)
-    if (
-        identifier != url.origin + url.path
-        or url.origin != issuer_url.origin
-        or not f"{covered}/".startswith(f"{path}/")
-    ):
-        raise ConfigurationError("resources", f"the identifier {identifier!r} does not cover its prefix: {location}")
-    if not isinstance(resource.scopes, Mapping):
-        raise ConfigurationError("resources", f"the scopes of {prefix!r} must map each scope to its description.")
-    for scope in resource.scopes:
-        if not _SCOPE_TOKEN.fullmatch(scope):
-            raise ConfigurationError(
-                "resources", f"{scope!r} of {prefix!r} is not a scope token (RFC 6749 section 3.3)."
-            )
-    # "any terminating slash following the host component MUST be removed" (RFC 9728 section 3.1)
-    metadata_path = _WELL_KNOWN_RESOURCE + ("" if url.path == "/" else url.path)
-    return ProtectedResource(
-        prefix=prefix,
-        identifier=identifier,
-        name=resource.name,
-        scopes=dict(resource.scopes),
-        metadata_path=metadata_path,
-        metadata_url=issuer_url.origin + metadata_path,
-    )
 
 
 def _known(name: str, chosen: Iterable[str] | None, known: list[str], complaint: str) -> tuple[str, ...] | None:
@@ -303,11 +263,19 @@ def _schemes(schemes: Iterable[str]) -> frozenset[str]:
     return chosen
 
 
-def _networks(networks: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+def _most_unused(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError("max_unused_clients", f"must be a whole number of at least 1, or None, not {value!r}.")
+    return value
+
+
+def _networks(name: str, networks: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    if isinstance(networks, str):
+        raise ConfigurationError(name, "must be a list of strings, not one string.")
     parsed = []
     for text in networks:
         try:
             parsed.append(ip_network(text))
         except ValueError as error:
-            raise ConfigurationError("trusted_proxies", f"{text!r} is not an address or network.") from error
+            raise ConfigurationError(name, f"{text!r} is not an address or network.") from error
     return tuple(parsed)

@@ -25,11 +25,13 @@ _CATALOGUE: Mapping[str, tuple[int, str]] = {
     "invalid_request": (400, "The request is malformed."),
     "invalid_scope": (400, "The requested scope is not available."),
     "invalid_target": (400, "The requested resource is not available."),
+    "invalid_software_statement": (400, "The software statement is not valid."),
     "invalid_token": (401, "The access token is not valid."),
     "request_not_supported": (400, "Request objects are not supported."),
     "request_uri_not_supported": (400, "Request URIs are not supported."),
     "server_error": (500, "The server could not complete the request."),
     "temporarily_unavailable": (503, "The server cannot answer right now; try again."),
+    "unapproved_software_statement": (400, "The software statement is not approved here."),
     "unauthorized_client": (400, "The client may not use this grant type."),
     "unsupported_grant_type": (400, "The grant type is not supported."),
     "unsupported_response_type": (400, "The response type is not supported."),
@@ -85,7 +87,7 @@ class OAuthError(GrantwellError):
         self.description = _printable(description or default_description)
         self.status = status or default_status
         self.headers = dict(headers or {})
-        if self.status == 503:
+        if self.status in (429, 503):
             self.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
         self.reason = reason
         self.client_id: str | None = None
@@ -107,9 +109,11 @@ class AuthorizationError(OAuthError):
         *,
         redirect_to: str | None = None,
         trusted: bool = False,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
         reason: str = "",
     ) -> None:
-        super().__init__(code, description, status=400, reason=reason)
+        super().__init__(code, description, status=status, headers=headers, reason=reason)
         self.redirect_to = redirect_to
         self.trusted = trusted
 

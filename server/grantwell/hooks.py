@@ -70,10 +70,12 @@ class TokenExchangeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientRegistration:
-    """A client wants to register; `client_registration_callback` raises OAuthError to refuse it, or returns.
+    """A client wants to be known here; `client_registration_callback` raises OAuthError to refuse it, or returns.
 
-    `metadata` is the request body as sent; `client` what will be stored, without its credentials; `headers` those of
-    the request, lower case; `address` the client's IP address, or None where it is not known.
+    `metadata` is the request body as sent, a `software_statement` included (RFC 7591 section 2.3: verify it there),
+    or the metadata document that was fetched (`client.origin` "document"). `client` is what will be stored, without
+    its credentials; `headers` those of the request, lower case, none for a document; `address` the sender's IP
+    address, or None where it is not known.
     """
 
     metadata: Mapping[str, Any]
@@ -108,6 +110,65 @@ class ExternalToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CrossClientExchange:
+    """A client wants to exchange a token of another one; `token_exchange_policy` returns True to let it (RFC 8693).
+
+    `client_id` is the caller, `subject_client_id` whose token it is, `grant_id` its grant. `scopes` and `resources`
+    are what the new token would be good for: no more than the subject token is.
+    """
+
+    client_id: str
+    subject_client_id: str
+    user_id: str | None
+    grant_id: str
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityAssertion:
+    """An identity assertion of a trusted issuer, verified (ID-JAG); `map_claims` says whom it stands for.
+
+    `scopes` are what the token may be good for at most, `resources` where; `claims` are all that the issuer says.
+    """
+
+    issuer: str
+    subject: str
+    client_id: str
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...]
+    claims: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedIdentity:
+    """The user of this server that an identity assertion stands for, and what their grant gets.
+
+    `scopes` narrow what was asked for. `access_token_ttl` is in seconds; None is the server's.
+    """
+
+    user_id: str
+    props: Any = None
+    scopes: tuple[str, ...] | list[str] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    access_token_ttl: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """An identity provider whose assertions are accepted (enterprise-managed authorization).
+
+    `issuer` is its identifier as it stands in `iss`, `jwks_uri` the https URL of its keys. `map_claims` turns an
+    assertion into a user of this server, or returns None to refuse it: subjects of two issuers are never the same.
+    """
+
+    issuer: str
+    jwks_uri: str
+    map_claims: Hook[IdentityAssertion, MappedIdentity | None]
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent:
     """An error answer is about to be sent; `on_error` may return an OAuthError to be sent in its place, or None.
 
@@ -127,8 +188,8 @@ class Event:
     """Something happened to a client, a grant or a token; `on_event` observes it after it was committed.
 
     `at` is in seconds since 1970 UTC. `name` is one of: client_registered, client_changed, client_deleted,
-    grant_issued, grant_denied, code_exchanged, code_replayed, token_refreshed, refresh_replayed,
-    refresh_reuse_detected, token_revoked, grant_revoked, purged.
+    client_secret_rotated, grant_issued, grant_denied, code_exchanged, code_replayed, token_refreshed,
+    refresh_replayed, refresh_reuse_detected, token_issued, token_exchanged, token_revoked, grant_revoked, purged.
     """
 
     name: str
@@ -142,6 +203,7 @@ class Event:
 TokenExchangeCallback = Hook[TokenExchange, TokenExchangeResult | None]
 ClientRegistrationCallback = Hook[ClientRegistration, None]
 ExternalTokenResolver = Hook[ExternalTokenCheck, ExternalToken | None]
+TokenExchangePolicy = Hook[CrossClientExchange, bool]
 
 
 async def call(hook: Hook[E, R], event: E) -> R:

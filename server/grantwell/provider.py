@@ -11,7 +11,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ._flows import housekeeping
 from ._flows.context import Context, Hooks
+from ._flows.issuers import checked_issuers
 from ._http.answers import error_answer, not_found, send_answer
 from ._http.authorization import OAuthHelpers
 from ._http.endpoints import Endpoints
@@ -21,9 +23,18 @@ from ._http.paths import IrregularPath, Prefixes, Protected
 from ._http.requests import header_values, route_path
 from ._urls import parse_http_url
 from .config import DAY, KNOWN_PRIVATE_USE_SCHEMES, Clock, Resource, Settings, configure
-from .crypto import Keyring, SecretKey
+from .crypto import SecretKey
 from .errors import ConfigurationError, GrantwellError, OAuthError, StoreUnavailable
-from .hooks import ClientRegistrationCallback, ErrorEvent, Event, ExternalTokenResolver, Hook, TokenExchangeCallback
+from .hooks import (
+    ClientRegistrationCallback,
+    ErrorEvent,
+    Event,
+    ExternalTokenResolver,
+    Hook,
+    TokenExchangeCallback,
+    TokenExchangePolicy,
+    TrustedIssuer,
+)
 from .store import Store
 
 log = logging.getLogger("grantwell")
@@ -48,6 +59,7 @@ class OAuthProvider:
         authorize_endpoint: str = "/authorize",
         token_endpoint: str = "/token",  # noqa: S107
         revocation_endpoint: str = "/revoke",
+        introspection_endpoint: str | None = None,
         client_registration_endpoint: str | None = "/register",
         resources: Mapping[str, Resource] | None = None,
         default_scopes: Iterable[str] | None = None,
@@ -59,15 +71,24 @@ class OAuthProvider:
         refresh_replay_window: int = 60,
         callback_timeout: float = 10.0,
         unused_client_ttl: int | None = 90 * DAY,
+        max_unused_clients: int | None = 1000,
+        require_initial_access_token: bool = False,
+        allow_client_management: bool = False,
+        client_id_metadata_documents: bool = True,
+        cimd_allowed_networks: Iterable[str] = (),
+        allow_token_exchange: bool = False,
+        trusted_issuers: Iterable[TrustedIssuer] = (),
         private_use_schemes: Iterable[str] = KNOWN_PRIVATE_USE_SCHEMES,
         trusted_proxies: Iterable[str] = (),
         clock: Clock | None = None,
         token_exchange_callback: TokenExchangeCallback | None = None,
+        token_exchange_policy: TokenExchangePolicy | None = None,
         client_registration_callback: ClientRegistrationCallback | None = None,
         resolve_external_token: ExternalTokenResolver | None = None,
         on_error: Hook[ErrorEvent, OAuthError | None] | None = None,
         on_event: Hook[Event, None] | None = None,
     ) -> None:
+        trusted = checked_issuers(trusted_issuers)
         settings = configure(
             issuer=issuer,
             prefixes=api_handlers,
@@ -75,6 +96,7 @@ class OAuthProvider:
             authorize_endpoint=authorize_endpoint,
             token_endpoint=token_endpoint,
             revocation_endpoint=revocation_endpoint,
+            introspection_endpoint=introspection_endpoint,
             client_registration_endpoint=client_registration_endpoint,
             default_scopes=default_scopes,
             default_resources=default_resources,
@@ -85,25 +107,28 @@ class OAuthProvider:
             refresh_replay_window=refresh_replay_window,
             callback_timeout=callback_timeout,
             unused_client_ttl=unused_client_ttl,
+            max_unused_clients=max_unused_clients,
+            require_initial_access_token=require_initial_access_token,
+            allow_client_management=allow_client_management,
+            client_id_metadata_documents=client_id_metadata_documents,
+            cimd_allowed_networks=cimd_allowed_networks,
+            allow_token_exchange=allow_token_exchange,
+            trusts_issuers=bool(trusted),
             private_use_schemes=private_use_schemes,
             trusted_proxies=trusted_proxies,
             **({} if clock is None else {"clock": clock}),
         )
-        for prefix, app in api_handlers.items():
-            if not callable(app):
-                raise ConfigurationError("api_handlers", f"what {prefix!r} leads to is not an ASGI application.")
-        if default_handler is not None and not callable(default_handler):
-            raise ConfigurationError("default_handler", "is not an ASGI application.")
-        if not isinstance(secret_key, SecretKey):
-            raise ConfigurationError("secret_key", "must be a SecretKey: SecretKey.file(path) makes one and keeps it.")
-        self._context = Context(
-            settings=settings,
-            store=store,
-            keyring=Keyring(settings.issuer, secret_key),
-            hooks=Hooks(
+        _check_parts(api_handlers, default_handler, secret_key)
+        self._context = Context.of(
+            settings,
+            store,
+            secret_key,
+            Hooks(
                 token_exchange=token_exchange_callback,
                 client_registration=client_registration_callback,
                 resolve_external_token=resolve_external_token,
+                token_exchange_policy=token_exchange_policy,
+                trusted_issuers=trusted,
                 on_error=on_error,
                 on_event=on_event,
             ),
@@ -112,7 +137,11 @@ class OAuthProvider:
         self._endpoints = Endpoints(self._context)
         self._guard = Guard(self._context)
         self._default: ASGIApp = default_handler or _nothing
-        self._prefixes = Prefixes(Protected(resource, api_handlers[resource.prefix]) for resource in settings.resources)
+        self._prefixes = Prefixes(
+            Protected(resource, api_handlers[resource.prefix])
+            for resource in settings.resources
+            if resource.prefix is not None
+        )
         self._lifespans = Lifespans([*api_handlers.values(), self._default])
         self._opening: asyncio.Task[None] | None = None
         self._is_open = False
@@ -133,7 +162,8 @@ class OAuthProvider:
         try:
             await self._lifespans.start()
             try:
-                yield self
+                async with housekeeping.going_on(self._context):
+                    yield self
             finally:
                 await self._lifespans.stop()
         finally:
@@ -233,6 +263,16 @@ class OAuthProvider:
             return True
         hosts = header_values(scope, b"host")
         return len(hosts) == 1 and _is_of_this_machine(hosts[0])
+
+
+def _check_parts(api_handlers: Mapping[str, ASGIApp], default_handler: ASGIApp | None, secret_key: SecretKey) -> None:
+    for prefix, app in api_handlers.items():
+        if not callable(app):
+            raise ConfigurationError("api_handlers", f"what {prefix!r} leads to is not an ASGI application.")
+    if default_handler is not None and not callable(default_handler):
+        raise ConfigurationError("default_handler", "is not an ASGI application.")
+    if not isinstance(secret_key, SecretKey):
+        raise ConfigurationError("secret_key", "must be a SecretKey: SecretKey.file(path) makes one and keeps it.")
 
 
 @lru_cache(maxsize=64)

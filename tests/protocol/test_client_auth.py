@@ -175,13 +175,18 @@ def test_basic_and_the_same_client_id_in_the_body_are_tolerated(body: bytes) -> 
         b"client_assertion=eyJhbGciOiJub25lIn0.e30.",
         b"client_id=C1&client_assertion=x",
         b"client_id=C1&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
-        b"client_id=C1&client_secret=s&client_assertion=x",
         b"client_assertion=" + b"x" * 60_000,
     ],
 )
 def test_an_assertion_is_refused_and_never_ignored(body: bytes) -> None:
     error = refusal([], body)
     assert (error.code, error.status, error.headers) == ("invalid_client", 401, {})
+
+
+@requirement("A-078", "S-215")
+def test_an_assertion_beside_a_secret_is_one_method_too_many() -> None:
+    error = refusal([], b"client_id=C1&client_secret=s&client_assertion=x")
+    assert (error.code, error.status) == ("invalid_request", 400)
 
 
 @requirement("A-084", "S-232")

@@ -64,6 +64,9 @@ def test_the_defaults_are_those_of_rfc_7591(settings: Settings) -> None:
         token_endpoint_auth_method="client_secret_basic",
         scopes=None,
         metadata={},
+        jwks=None,
+        jwks_uri=None,
+        introspects=(),
     )
 
 

@@ -11,6 +11,8 @@ from grantwell.config import Resource, Settings, configure
 
 requirement = pytest.mark.requirement
 
+METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+
 
 def values_of(document: Any) -> list[Any]:
     children = document.values() if isinstance(document, dict) else document if isinstance(document, list) else []
@@ -31,9 +33,12 @@ def test_the_authorization_server_describes_itself(settings: Settings) -> None:
         "scopes_supported": ["read", "write", "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "client_id_metadata_document_supported": True,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": ["https://as.test/api", "https://as.test/other"],

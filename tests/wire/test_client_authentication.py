@@ -298,6 +298,9 @@ async def test_guessing_a_secret_is_hopeless_and_locks_its_owner_out_of_nothing(
     assert len(secret) == len(format_client_secret(bytes(32)))
     for number in range(100):
         await send.refused(await send(authorization=basic(client_id, f"guess-{number}")), basic=True)
+    slowed = await send(authorization=basic(client_id, "one more"))
+    assert (slowed.status_code, slowed.headers["retry-after"]) == (429, "60")
+    assert slowed.json()["error"] == "temporarily_unavailable"
     assert (await send(authorization=basic(client_id, secret))).status_code == 200
 
 
@@ -329,7 +332,7 @@ async def test_a_native_client_needs_no_secret_and_its_id_proves_nothing(world: 
     tokens = await world.tokens(client)
     parsed(await world.refresh(client, tokens.refresh))
     answer = await world.post("/token", client, {"grant_type": "client_credentials"})
-    refused(answer, "unsupported_grant_type")
+    refused(answer, "unauthorized_client")
 
 
 @requirement("A-089")

@@ -28,6 +28,10 @@ from tests.wire.world import (
 pytestmark = pytest.mark.anyio
 requirement = pytest.mark.requirement
 
+METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+# The public key of RFC 8037 appendix A.2.
+KEYS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
+
 SERVER = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 RESOURCE = "/.well-known/oauth-protected-resource"
@@ -60,12 +64,15 @@ async def test_the_server_document_says_what_the_server_is(world: World) -> None
         "token_endpoint": f"{ISSUER}/token",
         "revocation_endpoint": f"{ISSUER}/revoke",
         "registration_endpoint": f"{ISSUER}/register",
-        "scopes_supported": ["read", "write"],
+        "scopes_supported": ["read", "write", "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "client_id_metadata_document_supported": True,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": [R1, R2],
@@ -104,16 +111,20 @@ async def test_every_advertised_endpoint_and_method_works(world: World) -> None:
                 "grant_types": content["grant_types_supported"],
                 "response_types": content["response_types_supported"],
                 "scope": " ".join(content["scopes_supported"]),
+                "jwks": KEYS,
             },
         )
         client = registered.json()
+        assert client["token_endpoint_auth_method"] == method
+        if method == "private_key_jwt":
+            continue  # its assertions are tested in test_private_key_jwt
         for resource in content["protected_resources"]:
             tokens = await world.tokens(client, scope=None, resource=resource)
             assert (await world.call(tokens.access, resource)).status_code == 200
             again = parsed(await world.refresh(client, tokens.refresh))
             assert (await world.revoke(client, again.refresh)).status_code == 200
             assert (await world.call(again.access, resource)).status_code == 401
-    for grant in ("password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:token-exchange"):
+    for grant in ("password", "implicit", "urn:ietf:params:oauth:grant-type:token-exchange"):
         refused = await world.post("/token", client, {"grant_type": grant})
         assert refused.json()["error"] == "unsupported_grant_type"
 

@@ -7,12 +7,13 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
 
 from grantwell import Client, ClientMetadataError, ClientRegistration, OAuthError, StoreUnavailable
+from grantwell.store import Registration
 from grantwell_storage import MemoryStore
 from tests.wire.world import REDIRECT, World, nothing_changes, parsed, running_world
 
@@ -379,7 +380,7 @@ async def test_a_registration_callback_that_hangs_is_a_503_and_registers_nobody(
 @requirement("A-114", "S-246")
 async def test_a_store_in_trouble_is_a_503_and_no_secret_is_given_out() -> None:
     class Full(MemoryStore):
-        async def add_client(self, client: Client) -> None:
+        async def register_client(self, registration: Registration) -> Literal["registered", "too_many", "spent"]:
             raise StoreUnavailable("the disk is full")
 
     async with running_world(Full()) as world:

@@ -200,7 +200,6 @@ async def test_a_missing_grant_type_is_a_malformed_request(send: Sender) -> None
     [
         "password",
         "implicit",
-        "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:token-exchange",

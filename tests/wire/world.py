@@ -250,15 +250,16 @@ def new_store(kind: str, folder: Path) -> MemoryStore | SQLStore:
 
 
 def rows_of(store: MemoryStore | SQLStore) -> set[str]:
-    """Everything that a store holds, to be compared with what it holds later."""
+    """Everything that a store holds but counts of failures, to be compared with what it holds later."""
     if isinstance(store, SQLStore):
         with closing(sqlite3.connect(store._database._url.database or "")) as database:
-            return set(database.iterdump())
+            return {line for line in database.iterdump() if '"oauth_throttles" VALUES' not in line}
     tables = copy.deepcopy(store._tables)
     for grant in tables.grants.values():
         # Without a lease its end means nothing.
         grant.lease_until = grant.lease_until if grant.lease_id else 0
-    return {f"{table.name} {row!r}" for table in fields(tables) for row in getattr(tables, table.name).items()}
+    kept = [table.name for table in fields(tables) if table.name != "throttles"]
+    return {f"{name} {row!r}" for name in kept for row in getattr(tables, name).items()}
 
 
 @contextmanager
@@ -278,7 +279,7 @@ def refused(answer: httpx.Response, code: str, status: int = 400) -> httpx.Respo
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["pragma"] == "no-cache"
     assert "set-cookie" not in answer.headers
-    assert ("retry-after" in answer.headers) == (status == 503)
+    assert ("retry-after" in answer.headers) == (status in (429, 503))
     return answer
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .._protocol.client_metadata import client_document, parse_client_metadata
-from ..config import DAY
+from .._protocol.client_metadata import ClientMetadata, client_document, parse_client_metadata
+from ..config import DAY, MAX_TTL
+from ..crypto import digest_of
 from ..errors import ClientMetadataError, OAuthError
-from ..records import Client, RevocationReason
+from ..records import Client, ClientSecret, RevocationReason
 from ..store import Purge, PurgeResult, Revocation, UserRevocation
-from .clients import find, new_client, seal
+from .clients import described, find, new_client, new_secret, seal
 from .context import Context
+from .issuance import sooner
 
 # A wrong clock must not destroy what it takes for expired.
 _PURGE_MARGIN_SECONDS = 3600
@@ -22,9 +24,8 @@ _MOST_UPDATE_ATTEMPTS = 8
 async def create_client(context: Context, document: Mapping[str, Any]) -> tuple[Client, str | None]:
     """Create a client from RFC 7591 metadata; returns it with its secret, if it has one. Raises ClientMetadataError."""
     now = context.now()
-    client, secret = new_client(
-        context.keyring, parse_client_metadata(document, context.settings), origin="operator", now=now
-    )
+    metadata = parse_client_metadata(document, context.settings, origin="operator")
+    client, secret = new_client(context.keyring, metadata, origin="operator", now=now)
     await context.store.add_client(client)
     await context.tell("client_registered", now, client_id=client.client_id, reason="operator")
     return client, secret
@@ -35,31 +36,61 @@ async def update_client(context: Context, client_id: str, changes: Mapping[str, 
 
     The authentication method and with it the secret stay: they belong to the credentials, not to the metadata.
     """
+
+    def changed(client: Client) -> ClientMetadata:
+        document = client_document(client) | dict(changes)
+        return parse_client_metadata(document, context.settings, origin=client.origin)
+
+    return await redescribe(context, client_id, changed)
+
+
+async def redescribe(
+    context: Context, client_id: str, metadata_of: Callable[[Client], ClientMetadata]
+) -> Client | None:
+    """Give a client other metadata, which may be made of what it has; None if there is none.
+
+    Raises ClientMetadataError for a document's client, for another authentication method, and what `metadata_of`
+    raises.
+    """
     for _ in range(_MOST_UPDATE_ATTEMPTS):
         client = await find(context, client_id)
         if client is None:
             return None
-        document = client_document(client) | dict(changes)
-        if document.get("token_endpoint_auth_method") != client.token_endpoint_auth_method:
+        if client.origin == "document":
+            raise ClientMetadataError("This client is what its metadata document says.")
+        metadata = metadata_of(client)
+        if metadata.token_endpoint_auth_method != client.token_endpoint_auth_method:
             raise ClientMetadataError("token_endpoint_auth_method cannot be changed; create another client.")
-        metadata = parse_client_metadata(document, context.settings)
-        changed = seal(
-            context.keyring,
-            replace(
-                client,
-                name=metadata.name,
-                redirect_uris=metadata.redirect_uris,
-                grant_types=metadata.grant_types,
-                response_types=metadata.response_types,
-                scopes=metadata.scopes,
-                metadata=metadata.metadata,
-                version=client.version + 1,
-                mac=b"",
-            ),
-        )
-        if await context.store.replace_client(changed):
+        changed = replace(client, **described(metadata), version=client.version + 1, mac=b"")
+        if await context.store.replace_client(changed := seal(context.keyring, changed)):
             await context.tell("client_changed", context.now(), client_id=client_id)
             return changed
+    raise OAuthError("temporarily_unavailable", reason="the client keeps changing")
+
+
+async def rotate_client_secret(context: Context, client_id: str, *, overlap: int) -> tuple[Client, str] | None:
+    """Give a client another secret; the newest one before it stays valid for `overlap` seconds (0: ends at once).
+
+    Returns None if there is no such client. Raises ClientMetadataError for one without a secret, ValueError.
+    """
+    if isinstance(overlap, bool) or not isinstance(overlap, int) or not 0 <= overlap <= MAX_TTL:
+        raise ValueError(f"the overlap is a whole number of seconds from 0 to {MAX_TTL}")
+    for _ in range(_MOST_UPDATE_ATTEMPTS):
+        client = await find(context, client_id)
+        if client is None:
+            return None
+        if not client.secrets:
+            raise ClientMetadataError("This client has no secret to rotate.")
+        now = context.now()
+        secret = new_secret()
+        newest = client.secrets[-1]
+        before = replace(newest, expires_at=sooner(newest.expires_at, now + overlap))
+        kept = (before,) if overlap else ()
+        added = ClientSecret(digest=digest_of("client_secret", secret), expires_at=None)
+        changed = seal(context.keyring, replace(client, secrets=(*kept, added), version=client.version + 1, mac=b""))
+        if await context.store.replace_client(changed):
+            await context.tell("client_secret_rotated", now, client_id=client_id)
+            return changed, secret
     raise OAuthError("temporarily_unavailable", reason="the client keeps changing")
 
 
@@ -93,9 +124,16 @@ async def revoke_user_grants(context: Context, user_id: str, *, client_id: str |
 
 async def purge_expired(context: Context, *, limit: int) -> PurgeResult:
     """One bounded step of housekeeping, at most `limit` rows of each kind; call again until it is `done`."""
+    result = await purge_step(context, limit=limit)
+    await context.tell("purged", context.now(), reason=str(result))
+    return result
+
+
+async def purge_step(context: Context, *, limit: int) -> PurgeResult:
+    """The same, which nobody is told of."""
     now = context.now()
     unused_ttl = context.settings.unused_client_ttl
-    result = await context.store.purge(
+    return await context.store.purge(
         Purge(
             now=now,
             ended_before=now - _PURGE_MARGIN_SECONDS,
@@ -104,5 +142,3 @@ async def purge_expired(context: Context, *, limit: int) -> PurgeResult:
             limit=limit,
         )
     )
-    await context.tell("purged", now, reason=str(result))
-    return result

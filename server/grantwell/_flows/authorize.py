@@ -7,40 +7,36 @@ the client, with `state` and `iss`.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._protocol.client_id_urls import is_client_id_url
 from .._protocol.forms import Parameters
 from .._protocol.pkce import check_challenge
 from .._protocol.redirects import answer_url, check_redirect_uri, is_loopback, matching_redirect_uri
-from .._protocol.resources import parse_resources
-from .._protocol.scopes import parse_scope
-from .._protocol.tokens import format_grant_id
-from ..config import LOOPBACK_CODE_TTL, Settings
+from ..config import LOOPBACK_CODE_TTL, OFFLINE_ACCESS, Settings
 from ..crypto import encode_props
 from ..errors import AuthorizationError, OAuthError
 from ..records import Client, Grant
 from ..store import InteractionKey, NewGrant
-from . import clients
+from . import clients, documents
 from .context import Context
-from .issuance import DataKey, make_code, owner_of
+from .issuance import DataKey, check_user_id, checked_metadata, make_code, new_grant_id, owner_of
+from .narrowing import asks_to_stay, may_refresh, requested_resources, requested_scopes
 
 MAX_STATE_LENGTH = 2048
-GRANT_ID_BYTES = 12
-_MAX_METADATA_BYTES = 16 * 1024
-# Clients ask for it out of habit; whether a refresh token is issued is decided by their registered grant types.
-_IGNORED_SCOPES = frozenset({"offline_access"})
-_KEPT_MEMBERS = ("client_id", "redirect_uri", "scopes", "resources", "code_challenge", "state")
+_KEPT_MEMBERS = ("client_id", "redirect_uri", "scopes", "resources", "code_challenge", "state", "document")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
     """A valid authorization request: what to show the user, and what to complete or deny.
 
-    `scopes` and `resources` are what would be granted, defaults filled in. `redirect_uri` is proven to be the
-    client's. `state` is None when none was sent.
+    `scopes` and `resources` are what would be granted, defaults filled in; `offline_access` is among the scopes if
+    the client asked to stay. `redirect_uri` is proven to be the client's. `state` is None when none was sent.
+    `document` is the snapshot of the client's metadata document, sealed, for a client that is known by one: the
+    decision is about what it said when the user was asked.
     """
 
     client_id: str
@@ -50,6 +46,12 @@ class AuthorizationRequest:
     resources: tuple[str, ...]
     code_challenge: str
     state: str | None
+    document: str | None = None
+
+    @property
+    def may_refresh(self) -> bool:
+        """Whether the client would get a refresh token, where the server issues any."""
+        return may_refresh(self.client, self.scopes)
 
     def encoded(self) -> str:
         """As JSON text, to be kept until the user has answered; `load_authorization_request` reads it."""
@@ -57,9 +59,9 @@ class AuthorizationRequest:
         return json.dumps(members, sort_keys=True, separators=(",", ":"))
 
 
-async def parse(context: Context, parameters: Parameters) -> AuthorizationRequest:
-    """Validate an authorization request. Raises AuthorizationError, or StoreUnavailable."""
-    client = await _proven_client(context, parameters)
+async def parse(context: Context, parameters: Parameters, address: str | None) -> AuthorizationRequest:
+    """Validate an authorization request that came from `address`. Raises AuthorizationError, or StoreUnavailable."""
+    client = await _proven_client(context, parameters, address)
     redirect_uri = _proven_redirect_uri(context.settings, client, parameters)
     state = None
     try:
@@ -69,8 +71,11 @@ async def parse(context: Context, parameters: Parameters) -> AuthorizationReques
             raise OAuthError("invalid_request", "A parameter was sent more than once.")
         _check_response(client, parameters)
         challenge = check_challenge(parameters.one("code_challenge"), parameters.one("code_challenge_method"))
-        resources = _resources(context.settings, parameters)
-        scopes = _scopes(context.settings, client, resources, parameters)
+        resources = requested_resources(context.settings, parameters.many("resource"))
+        scope = parameters.one("scope")
+        scopes = requested_scopes(context.settings, client, resources, scope)
+        if asks_to_stay(context.settings, scope):
+            scopes = (*scopes, OFFLINE_ACCESS)
     except OAuthError as error:
         if isinstance(error, AuthorizationError):
             raise
@@ -83,13 +88,16 @@ async def parse(context: Context, parameters: Parameters) -> AuthorizationReques
         resources=resources,
         code_challenge=challenge,
         state=state,
+        document=documents.sealed(context, client) if client.origin == "document" else None,
     )
 
 
-async def _proven_client(context: Context, parameters: Parameters) -> Client:
+async def _proven_client(context: Context, parameters: Parameters, address: str | None) -> Client:
     client_id = _only(parameters, "client_id")
     if client_id is None:
         raise AuthorizationError("invalid_request", "The client_id parameter is missing.")
+    if context.settings.client_id_metadata_documents and is_client_id_url(client_id):
+        return await documents.fetch(context, client_id, address)
     client = await clients.find(context, client_id)
     if client is None:
         raise AuthorizationError("invalid_request", "The client is not known here.", reason="unknown client")
@@ -146,31 +154,6 @@ def _check_response(client: Client, parameters: Parameters) -> None:
         raise OAuthError("unauthorized_client")
 
 
-def _resources(settings: Settings, parameters: Parameters) -> tuple[str, ...]:
-    requested = parse_resources(parameters.many("resource"), settings)
-    if requested:
-        return requested
-    if settings.default_resources is not None:
-        return settings.default_resources
-    return tuple(dict.fromkeys(resource.identifier for resource in settings.resources))
-
-
-def _scopes(settings: Settings, client: Client, resources: tuple[str, ...], parameters: Parameters) -> tuple[str, ...]:
-    """The scopes asked for, or the default ones, that these resources declare and this client may have."""
-    declared = settings.scopes_of(resources) - _IGNORED_SCOPES
-    allowed = [s for s in settings.scopes if s in declared and (client.scopes is None or s in client.scopes)]
-    requested = tuple(s for s in parse_scope(parameters.one("scope")) if s not in _IGNORED_SCOPES)
-    if not requested:
-        default = allowed if settings.default_scopes is None else settings.default_scopes
-        return tuple(scope for scope in default if scope in allowed)
-    if any(scope not in settings.scopes for scope in requested):
-        raise OAuthError("invalid_scope")
-    scopes = tuple(scope for scope in requested if scope in allowed)
-    if not scopes:
-        raise OAuthError("invalid_scope")
-    return scopes
-
-
 def _redirectable(
     settings: Settings, client: Client, redirect_uri: str, state: str | None, error: OAuthError
 ) -> AuthorizationError:
@@ -199,10 +182,19 @@ def _redirect(settings: Settings, redirect_uri: str, parameters: Mapping[str, st
 async def load(context: Context, encoded: str) -> AuthorizationRequest:
     """A request that was kept as JSON text. Raises AuthorizationError if its client is gone, or ValueError."""
     members = _kept_members(encoded)
-    client = await clients.find(context, members["client_id"])
+    return AuthorizationRequest(
+        client=await _kept_client(context, members["client_id"], members["document"]), **members
+    )
+
+
+async def _kept_client(context: Context, client_id: str, document: str | None) -> Client:
+    """The client of a request that was kept: as its snapshot says, or as it is registered now."""
+    if document is not None:
+        return documents.opened(context, client_id, document)
+    client = await clients.find(context, client_id)
     if client is None:
         raise AuthorizationError("invalid_request", "The client is not known here.", reason="client deleted")
-    return AuthorizationRequest(client=client, **members)
+    return client
 
 
 def _kept_members(encoded: str) -> dict[str, Any]:
@@ -210,10 +202,11 @@ def _kept_members(encoded: str) -> dict[str, Any]:
         members = json.loads(encoded)
     except RecursionError as error:
         raise ValueError("not an encoded authorization request") from error
-    if not isinstance(members, dict) or sorted(members) != sorted(_KEPT_MEMBERS):
+    if not isinstance(members, dict) or sorted({"document": None} | members) != sorted(_KEPT_MEMBERS):
         raise ValueError("not an encoded authorization request")
-    state = members["state"]
-    lists = [members["scopes"], members["resources"], [] if state is None else [state]]
+    members.setdefault("document", None)
+    optional = [[member] for member in (members["state"], members["document"]) if member is not None]
+    lists = [members["scopes"], members["resources"], *optional]
     texts = [members["client_id"], members["redirect_uri"], members["code_challenge"]]
     if not all(isinstance(items, list) for items in lists):
         raise ValueError("an encoded authorization request has lists of scopes and resources")
@@ -240,8 +233,8 @@ async def complete(
     now = context.now()
     granted = _granted_scopes(request, scopes)
     encoded = encode_props(props)
-    grant = _pending_grant(context.settings, request, user_id, granted, _checked_metadata(metadata or {}), now)
-    await _still_valid(context, request)
+    grant = _pending_grant(context.settings, request, user_id, granted, checked_metadata(metadata or {}), now)
+    client = await _still_valid(context, request)
     data_key, sealed = context.keyring.seal_props(encoded, owner_of(grant), 0)
     text, code = make_code(
         context.keyring,
@@ -252,8 +245,9 @@ async def complete(
         expires_at=grant.expires_at or now,
     )
     location = _redirect(context.settings, request.redirect_uri, {"code": text}, request.state)
+    document = await documents.to_store(context, client) if client.origin == "document" else None
     outcome = await context.store.add_grant(
-        NewGrant(grant=grant, code=code, props=sealed, interaction=interaction, now=now)
+        NewGrant(grant=grant, code=code, props=sealed, interaction=interaction, now=now, document=document)
     )
     if outcome == "client_gone":
         raise AuthorizationError("invalid_request", "The client is not known here.", reason="client deleted")
@@ -272,10 +266,10 @@ def _pending_grant(
     metadata: dict[str, Any],
     now: int,
 ) -> Grant:
-    _check_user_id(user_id)
+    check_user_id(user_id)
     ttl = max(settings.code_ttl, LOOPBACK_CODE_TTL) if is_loopback(request.redirect_uri) else settings.code_ttl
     return Grant(
-        grant_id=_new_grant_id(),
+        grant_id=new_grant_id(),
         user_id=user_id,
         client_id=request.client_id,
         scopes=scopes,
@@ -305,12 +299,10 @@ async def refuse(context: Context, request: AuthorizationRequest, error: OAuthEr
     return _redirectable(context.settings, request.client, request.redirect_uri, request.state, error)
 
 
-async def _still_valid(context: Context, request: AuthorizationRequest) -> None:
-    """The rules again, for a request that was kept meanwhile, or that an embedder put together."""
+async def _still_valid(context: Context, request: AuthorizationRequest) -> Client:
+    """The rules again, for a request that was kept meanwhile, or that an embedder put together; returns the client."""
     settings = context.settings
-    client = await clients.find(context, request.client_id)
-    if client is None:
-        raise AuthorizationError("invalid_request", "The client is not known here.", reason="client deleted")
+    client = await _kept_client(context, request.client_id, request.document)
     if not matching_redirect_uri(client.redirect_uris, request.redirect_uri) or not _is_safe(
         settings, request.redirect_uri
     ):
@@ -319,8 +311,9 @@ async def _still_valid(context: Context, request: AuthorizationRequest) -> None:
         )
     if any(settings.resource(identifier) is None for identifier in request.resources):
         raise AuthorizationError("invalid_target")
-    if not settings.scopes_of(request.resources).issuperset(request.scopes) or not (
-        client.scopes is None or set(client.scopes).issuperset(request.scopes)
+    scopes = frozenset(request.scopes) - {OFFLINE_ACCESS}
+    if not settings.scopes_of(request.resources) >= scopes or not (
+        client.scopes is None or scopes <= set(client.scopes)
     ):
         raise AuthorizationError("invalid_scope")
     try:
@@ -328,6 +321,7 @@ async def _still_valid(context: Context, request: AuthorizationRequest) -> None:
         _checked_state(request.state)
     except OAuthError as error:
         raise AuthorizationError(error.code, error.description) from error
+    return client
 
 
 def _granted_scopes(request: AuthorizationRequest, scopes: Iterable[str] | None) -> tuple[str, ...]:
@@ -339,24 +333,3 @@ def _granted_scopes(request: AuthorizationRequest, scopes: Iterable[str] | None)
     if not chosen <= frozenset(request.scopes):
         raise AuthorizationError("invalid_scope", "More was granted than was asked for.")
     return tuple(scope for scope in request.scopes if scope in chosen)
-
-
-def _check_user_id(user_id: str) -> None:
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= 255 or not user_id.isprintable():
-        raise ValueError("a user id has 1 to 255 printable characters")
-
-
-def _checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    encoded = encode_props(dict(metadata))
-    if len(encoded) > _MAX_METADATA_BYTES:
-        raise ValueError(f"grant metadata takes {len(encoded)} bytes as JSON; {_MAX_METADATA_BYTES} is the most")
-    decoded: dict[str, Any] = json.loads(encoded)
-    return decoded
-
-
-def _new_grant_id() -> str:
-    # One that begins with a letter or digit can be given to a command line as it is.
-    while True:
-        grant_id = format_grant_id(secrets.token_bytes(GRANT_ID_BYTES))
-        if grant_id[0].isalnum():
-            return grant_id

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 from copy import deepcopy
 
-from .. import hooks
 from .._protocol.tokens import parse_token
 from ..config import ProtectedResource
 from ..crypto import Unsealable, digest_of
-from ..errors import ExternalTokenError, OAuthError, StoreUnavailable
+from ..errors import ExternalTokenError, OAuthError
 from ..hooks import ExternalToken, ExternalTokenCheck
 from ..records import Grant, Principal
 from ..store import LiveAccessToken
+from .asking import asked
 from .context import Context
 from .issuance import access_fields, owner_of
-
-log = logging.getLogger("grantwell")
 
 
 async def verify(context: Context, resource: ProtectedResource, credential: str, now: int) -> Principal:
@@ -36,7 +32,7 @@ async def verify(context: Context, resource: ProtectedResource, credential: str,
             principal = opened_principal(context, live, credential)
             if resource.identifier not in principal.audience:
                 raise OAuthError("invalid_token", "The access token is for another resource.")
-            _note_use(context, live.grant, live.client_last_used_at, now)
+            note_use(context, live.grant, live.client_last_used_at, now)
             return principal
     if context.hooks.resolve_external_token is None:
         raise OAuthError("invalid_token", reason="unknown, ended or malformed access token")
@@ -64,7 +60,8 @@ def opened_principal(context: Context, live: LiveAccessToken, credential: str) -
     )
 
 
-def _note_use(context: Context, grant: Grant, client_last_used_at: int | None, now: int) -> None:
+def note_use(context: Context, grant: Grant, client_last_used_at: int | None, now: int) -> None:
+    """Note that a grant and its client were used, for listings and for housekeeping."""
     context.uses.note_grant(context.store, grant.grant_id, grant.last_used_at, now)
     context.uses.note_client(context.store, grant.client_id, client_last_used_at, now)
 
@@ -73,16 +70,8 @@ async def _resolve(context: Context, resource: ProtectedResource, credential: st
     resolver = context.hooks.resolve_external_token
     if resolver is None:
         raise OAuthError("invalid_token", reason="no resolver of external tokens")
-    try:
-        async with asyncio.timeout(context.settings.callback_timeout):
-            token = await hooks.call(resolver, ExternalTokenCheck(token=credential, resource=resource.identifier))
-    except (ExternalTokenError, StoreUnavailable):
-        raise
-    except TimeoutError as error:
-        raise OAuthError("temporarily_unavailable", reason="resolve_external_token took too long") from error
-    except Exception as error:
-        log.exception("resolve_external_token failed")
-        raise OAuthError("server_error", reason=f"resolve_external_token raised {type(error).__name__}") from error
+    check = ExternalTokenCheck(token=credential, resource=resource.identifier)
+    token = await asked(context, "resolve_external_token", resolver, check, may_raise=ExternalTokenError)
     if token is None:
         raise OAuthError("invalid_token", reason="resolve_external_token does not know the token")
     if not isinstance(token, ExternalToken) or not _is_complete(token):

@@ -1,27 +1,43 @@
-"""Who the client is: its row is believed only if this deployment wrote it, and it proves itself by its own method."""
+"""Who the client is: its row is believed only if this deployment wrote it, and it proves itself by its own method.
+
+A client that fails is counted with the address that it came from: beyond a number of failures the answer there is
+429, while the right credential is always accepted, so that nobody can lock a client out.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
-from .._protocol.client_auth import basic_challenge, presented_client
+from .._protocol.client_auth import PresentedClient, basic_challenge, presented_client
 from .._protocol.client_metadata import ClientMetadata
 from .._protocol.forms import Parameters
 from .._protocol.tokens import format_client_secret
-from ..crypto import Keyring, MacField, digest_of, equal
-from ..errors import OAuthError
-from ..records import Client, ClientOrigin, ClientSecret
-from .context import Context
+from ..crypto import Keyring, KeySet, MacField, UnacceptableKeys, digest_of, equal
+from ..errors import ClientMetadataError, OAuthError
+from ..records import Client, ClientOrigin, ClientSecret, Digest
+from ..throttle import Limits, Throttle
+from . import assertions
+from .context import Context, Sender
 from .issuance import SECRET_BYTES
+
+FAILED_AUTHENTICATIONS = Limits(purpose="client", window=60, of_name=100, of_address=1000)
 
 _MAX_CLIENT_ID_LENGTH = 512
 _CLIENT_ID_BYTES = 16
 
 
 def _row_fields(client: Client) -> list[MacField]:
+    # Behind what every row has since the first version stand only members that are set, so that older rows still fit.
+    added: list[MacField] = [
+        ("jwks", None if client.jwks is None else json.dumps(dict(client.jwks), sort_keys=True)),
+        ("jwks_uri", client.jwks_uri),
+        ("introspects", client.introspects or None),
+        ("registration_access", client.registration_access),
+        ("registered_from", client.registered_from),
+    ]
     return [
         client.client_id,
         client.origin,
@@ -35,6 +51,7 @@ def _row_fields(client: Client) -> list[MacField]:
         tuple((secret.digest, secret.expires_at) for secret in client.secrets),
         client.created_at,
         client.version,
+        *(member for member in added if isinstance(member, tuple) and member[1] is not None),
     ]
 
 
@@ -44,34 +61,51 @@ def seal(keyring: Keyring, client: Client) -> Client:
 
 
 def new_client(
-    keyring: Keyring, metadata: ClientMetadata, *, origin: ClientOrigin, now: int
+    keyring: Keyring,
+    metadata: ClientMetadata,
+    *,
+    origin: ClientOrigin,
+    now: int,
+    registration_access: Digest | None = None,
+    registered_from: Digest | None = None,
 ) -> tuple[Client, str | None]:
-    """A client with an id of the server's making, and its secret if its method needs one."""
+    """A client with an id of the server's making, and its secret if its method has one. Raises ClientMetadataError."""
     secret = None
-    if metadata.token_endpoint_auth_method != "none":  # noqa: S105
-        secret = format_client_secret(secrets.token_bytes(SECRET_BYTES))
+    if metadata.token_endpoint_auth_method in ("client_secret_basic", "client_secret_post"):
+        secret = new_secret()
     client = Client(
         client_id=secrets.token_hex(_CLIENT_ID_BYTES),
         origin=origin,
-        name=metadata.name,
-        redirect_uris=metadata.redirect_uris,
-        grant_types=metadata.grant_types,
-        response_types=metadata.response_types,
-        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
-        scopes=metadata.scopes,
-        metadata=metadata.metadata,
         secrets=() if secret is None else (ClientSecret(digest=digest_of("client_secret", secret), expires_at=None),),
         created_at=now,
         last_used_at=None,
         version=1,
         mac=b"",
+        registration_access=registration_access,
+        registered_from=registered_from,
+        **described(metadata),
     )
     return seal(keyring, client), secret
 
 
+def new_secret() -> str:
+    """A fresh client secret."""
+    return format_client_secret(secrets.token_bytes(SECRET_BYTES))
+
+
+def described(metadata: ClientMetadata) -> dict[str, Any]:
+    """The members of a client that its metadata decides. Raises ClientMetadataError for keys that verify nothing."""
+    if metadata.jwks is not None:
+        try:
+            KeySet.parse(metadata.jwks)
+        except UnacceptableKeys as error:
+            raise ClientMetadataError(f"jwks is not acceptable: {error}") from error
+    return {field.name: getattr(metadata, field.name) for field in fields(metadata)}
+
+
 def without_credentials(client: Client) -> Client:
     """The client as applications and hooks may see it."""
-    return replace(client, secrets=(), mac=b"")
+    return replace(client, secrets=(), registration_access=None, registered_from=None, mac=b"")
 
 
 async def find(context: Context, client_id: str) -> Client | None:
@@ -84,24 +118,49 @@ async def find(context: Context, client_id: str) -> Client | None:
     return client
 
 
-async def authenticate(context: Context, authorization: Sequence[bytes], form: Parameters, now: int) -> Client:
+async def authenticate(context: Context, sender: Sender, form: Parameters, now: int) -> Client:
     """The client that makes this request (RFC 6749 section 2.3). Raises OAuthError, the same one for all causes."""
-    presented = presented_client(authorization, form)
+    presented = presented_client(sender.authorization, form)
     client = await find(context, presented.client_id)
     if client is None:
         reason = "unknown client"
     elif client.token_endpoint_auth_method != presented.method:
         reason = f"registered for {client.token_endpoint_auth_method}, presented {presented.method}"
-    elif presented.secret is not None and not _secret_fits(client, presented.secret, now):
-        reason = "wrong or expired secret"
     else:
+        reason = await _unproven(context, client, presented, sender, now)
+    if client is not None and not reason:
         context.uses.note_client(context.store, client.client_id, client.last_used_at, now)
         return client
+    if presented.method != "none":
+        await _count_failure(context, presented.client_id, sender, now)
     headers = basic_challenge() if presented.method == "client_secret_basic" else None
     raise OAuthError("invalid_client", headers=headers, reason=reason)
 
 
-def _secret_fits(client: Client, secret: str, now: int) -> bool:
+async def _unproven(context: Context, client: Client, presented: PresentedClient, sender: Sender, now: int) -> str:
+    """Why what was presented does not prove that this is the client; "" if it does."""
+    if presented.assertion is not None:
+        return await assertions.unproven(context, client, presented.assertion, sender, now)
+    if presented.secret is not None and not has_secret(client, presented.secret, now):
+        return "wrong or expired secret"
+    return ""
+
+
+async def _count_failure(context: Context, client_id: str, sender: Sender, now: int) -> None:
+    throttle = Throttle(context.store, context.keyring, FAILED_AUTHENTICATIONS)
+    if not await throttle.allows(client_id, sender.address, now):
+        raise OAuthError(
+            "temporarily_unavailable",
+            "Too many failed authentications; try again later.",
+            status=429,
+            headers={"Retry-After": str(FAILED_AUTHENTICATIONS.window)},
+            reason=f"throttled: {sender.address}",
+        )
+    await throttle.count(client_id, sender.address, now)
+
+
+def has_secret(client: Client, secret: str, now: int) -> bool:
+    """Whether this is a secret of the client that is valid now."""
     digest = digest_of("client_secret", secret)
     valid = [s for s in client.secrets if s.expires_at is None or now < s.expires_at]
     return any(equal(s.digest, digest) for s in valid)

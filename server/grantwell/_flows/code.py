@@ -11,6 +11,7 @@ from .._protocol.redirects import matching_redirect_uri
 from .._protocol.resources import parse_resources
 from .._protocol.scopes import parse_scope
 from .._protocol.tokens import parse_token
+from ..config import CLOCK_SKEW
 from ..crypto import digest_of, family_digest
 from ..errors import OAuthError
 from ..records import Client
@@ -18,8 +19,8 @@ from ..store import MAX_GRANTS_OF_SHARED_CLIENT, IssuedCode, Redemption, Revocat
 from .callback import Changes
 from .clients import require_grant_type
 from .context import Context
-from .issuance import CLOCK_SKEW, FAMILY_BYTES, TokenAnswer, code_fields, make_refresh_token
-from .narrowing import narrowed_audience, narrowed_scopes
+from .issuance import FAMILY_BYTES, TokenAnswer, code_fields, make_refresh_token
+from .narrowing import may_refresh, narrowed_audience, narrowed_scopes
 from .renewal import OpenedProps, ask_callback, idle_end, open_props, renew
 
 # A second redemption this soon is a race or a duplicated delivery, not a theft.
@@ -62,7 +63,9 @@ async def _proven_code(context: Context, client: Client, code: str, form: Parame
     redirect_uri = form.one("redirect_uri")
     if redirect_uri is not None and redirect_uri != issued.grant.redirect_uri:
         raise OAuthError("invalid_grant", reason="redirect_uri is not the one of the authorization request")
-    if not matching_redirect_uri(client.redirect_uris, issued.grant.redirect_uri or ""):
+    # What a metadata document said at consent was the snapshot that the user saw; it may say something else by now.
+    is_withdrawn = not matching_redirect_uri(client.redirect_uris, issued.grant.redirect_uri or "")
+    if is_withdrawn and client.origin != "document":
         raise OAuthError("invalid_grant", reason="the redirect URI was withdrawn")
     if not verifier_fits(check_verifier(form.one("code_verifier")), issued.code.code_challenge):
         raise OAuthError("invalid_grant", reason="code_verifier does not fit")
@@ -100,7 +103,7 @@ def _prepare(
 ) -> tuple[Redemption, TokenAnswer]:
     """The tokens, and the transition that stores them."""
     lifetime = changes.refresh_token_ttl if changes.sets_refresh_token_ttl else context.settings.refresh_token_ttl
-    with_refresh = lifetime != 0 and "refresh_token" in client.grant_types
+    with_refresh = lifetime != 0 and may_refresh(client, issued.grant.scopes)
     ends_at = now + lifetime if lifetime and with_refresh else None
     renewal = renew(
         context,
@@ -135,7 +138,8 @@ def _prepare(
         refresh=refresh,
         access=renewal.access,
         new_props=renewal.new_props,
-        replaces=True,
+        # All installations share the id of a metadata document: one must not end the grants of another.
+        replaces=client.origin != "document",
         keep_newest=MAX_GRANTS_OF_SHARED_CLIENT,
     )
     answer = TokenAnswer(

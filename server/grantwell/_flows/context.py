@@ -6,10 +6,23 @@ import logging
 from dataclasses import dataclass, field
 
 from .. import hooks
+from .._outbound.cache import Cache
+from .._outbound.fetcher import Fetcher
+from .._urls import parse_http_url
 from ..config import Settings
-from ..crypto import Keyring
+from ..crypto import Keyring, KeySet, SecretKey
 from ..errors import OAuthError
-from ..hooks import ClientRegistrationCallback, ErrorEvent, Event, ExternalTokenResolver, Hook, TokenExchangeCallback
+from ..hooks import (
+    ClientRegistrationCallback,
+    ErrorEvent,
+    Event,
+    ExternalTokenResolver,
+    Hook,
+    TokenExchangeCallback,
+    TokenExchangePolicy,
+    TrustedIssuer,
+)
+from ..records import Client
 from ..store import Store
 from .uses import Uses
 
@@ -23,19 +36,58 @@ class Hooks:
     token_exchange: TokenExchangeCallback | None = None
     client_registration: ClientRegistrationCallback | None = None
     resolve_external_token: ExternalTokenResolver | None = None
+    token_exchange_policy: TokenExchangePolicy | None = None
+    trusted_issuers: tuple[TrustedIssuer, ...] = ()
     on_error: Hook[ErrorEvent, OAuthError | None] | None = None
     on_event: Hook[Event, None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedKeys:
+    """The keys at a URL, and when they were fetched (seconds since 1970 UTC)."""
+
+    keys: KeySet
+    fetched_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a request: its `Authorization` headers, and its IP address, None where it is not known."""
+
+    authorization: tuple[bytes, ...]
+    address: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The parts of one running server."""
+    """The parts of one running server. `documents` and `key_sets` are what was fetched, by URL."""
 
     settings: Settings
     store: Store
     keyring: Keyring
     hooks: Hooks
+    fetcher: Fetcher
+    documents: Cache[Client]
+    key_sets: Cache[FetchedKeys]
     uses: Uses = field(default_factory=Uses)
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store, secret_key: SecretKey, hooks: Hooks) -> Context:
+        """The parts that follow from the settings."""
+        own = [settings.issuer, *(resource.identifier for resource in settings.resources)]
+        return cls(
+            settings=settings,
+            store=store,
+            keyring=Keyring(settings.issuer, secret_key),
+            hooks=hooks,
+            # Neither this server nor its resources may be made to call themselves.
+            fetcher=Fetcher(
+                allowed_networks=settings.cimd_allowed_networks,
+                refused_origins=frozenset(url.origin for text in own if (url := parse_http_url(text)) is not None),
+            ),
+            documents=Cache(settings.clock),
+            key_sets=Cache(settings.clock),
+        )
 
     def now(self) -> int:
         """Whole seconds since 1970 UTC; read once a request, and once more after a callback has run."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .._protocol.scopes import format_scope
-from .._protocol.tokens import format_access_token, format_code, format_refresh_token
-from ..crypto import Keyring, MacField, PropsOwner, digest_of
+from .._protocol.tokens import format_access_token, format_code, format_grant_id, format_refresh_token
+from ..crypto import Keyring, MacField, PropsOwner, digest_of, encode_props
 from ..records import AccessToken, Code, Grant, RefreshToken
 
 SECRET_BYTES = 32
 FAMILY_BYTES = 16
-CLOCK_SKEW = 60
+GRANT_ID_BYTES = 12
+_MAX_METADATA_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,29 @@ class TokenAnswer:
             if self.refresh_token_expires_at is not None:
                 members["refresh_token_expires_in"] = self.refresh_token_expires_at - self.now
         return members
+
+
+def new_grant_id() -> str:
+    """A fresh id; one that begins with a letter or digit can be given to a command line as it is."""
+    while True:
+        grant_id = format_grant_id(secrets.token_bytes(GRANT_ID_BYTES))
+        if grant_id[0].isalnum():
+            return grant_id
+
+
+def check_user_id(user_id: str) -> None:
+    """Raises ValueError for what cannot be the user of a grant."""
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= 255 or not user_id.isprintable():
+        raise ValueError("a user id has 1 to 255 printable characters")
+
+
+def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a grant as JSON has it. Raises ValueError."""
+    encoded = encode_props(dict(metadata))
+    if len(encoded) > _MAX_METADATA_BYTES:
+        raise ValueError(f"grant metadata takes {len(encoded)} bytes as JSON; {_MAX_METADATA_BYTES} is the most")
+    decoded: dict[str, Any] = json.loads(encoded)
+    return decoded
 
 
 def owner_of(grant: Grant) -> PropsOwner:

@@ -1,10 +1,55 @@
-"""What a token may be good for: inside the grant, and only what its resources know (RFC 8707 section 2.2)."""
+"""What is asked for, and what a token may be good for: only what its resources know (RFC 8707 section 2.2)."""
 
 from __future__ import annotations
 
-from ..config import Settings
+from collections.abc import Iterable
+
+from .._protocol.resources import parse_resources
+from .._protocol.scopes import parse_scope
+from ..config import OFFLINE_ACCESS, Settings
 from ..errors import OAuthError
-from ..records import Grant
+from ..records import Client, Grant
+
+
+def requested_resources(settings: Settings, values: Iterable[str]) -> tuple[str, ...]:
+    """The resources asked for, or the default ones. Raises OAuthError `invalid_target`."""
+    requested = parse_resources(values, settings)
+    if requested:
+        return requested
+    if settings.default_resources is not None:
+        return settings.default_resources
+    return tuple(dict.fromkeys(resource.identifier for resource in settings.resources))
+
+
+def requested_scopes(
+    settings: Settings, client: Client, resources: tuple[str, ...], text: str | None
+) -> tuple[str, ...]:
+    """The scopes asked for, or the default ones, that these resources declare and this client may have.
+
+    Raises OAuthError `invalid_scope` for a scope that no resource has, or if nothing that was asked for remains.
+    """
+    declared = settings.scopes_of(resources) - {OFFLINE_ACCESS}
+    allowed = [s for s in settings.scopes if s in declared and (client.scopes is None or s in client.scopes)]
+    requested = tuple(scope for scope in parse_scope(text) if scope != OFFLINE_ACCESS)
+    if not requested:
+        default = allowed if settings.default_scopes is None else settings.default_scopes
+        return tuple(scope for scope in default if scope in allowed)
+    if any(scope not in settings.scopes for scope in requested):
+        raise OAuthError("invalid_scope")
+    scopes = tuple(scope for scope in requested if scope in allowed)
+    if not scopes:
+        raise OAuthError("invalid_scope")
+    return scopes
+
+
+def asks_to_stay(settings: Settings, text: str | None) -> bool:
+    """Whether a scope parameter asks for a refresh token, and this server issues any (MCP 2026-07-28)."""
+    return settings.refresh_token_ttl != 0 and OFFLINE_ACCESS in parse_scope(text)
+
+
+def may_refresh(client: Client, grant_scopes: Iterable[str]) -> bool:
+    """Whether a grant with these scopes gets a refresh token: the client registered for it, or the user allowed it."""
+    return "refresh_token" in client.grant_types or OFFLINE_ACCESS in grant_scopes
 
 
 def narrowed_audience(settings: Settings, grant: Grant, requested: tuple[str, ...]) -> tuple[str, ...]:
@@ -24,6 +69,7 @@ def narrowed_scopes(
 
     Raises OAuthError `invalid_scope` if more than the ceiling is asked for, or nothing that is asked for remains.
     """
+    requested = tuple(scope for scope in requested if scope != OFFLINE_ACCESS)
     if any(scope not in ceiling for scope in requested):
         raise OAuthError("invalid_scope", "The scope exceeds what was granted.")
     declared = settings.scopes_of(audience)

@@ -21,6 +21,7 @@ from .._protocol.forms import Parameters
 from .._protocol.resources import parse_resources
 from .._protocol.scopes import parse_scope
 from .._protocol.tokens import ParsedToken, parse_token
+from ..config import OFFLINE_ACCESS
 from ..crypto import Unsealable, digest_of, equal, family_digest
 from ..errors import OAuthError
 from ..records import Client, Digest, Grant, RefreshState, RefreshToken, RetiredToken
@@ -36,7 +37,7 @@ from .issuance import (
     refresh_row,
     sooner,
 )
-from .narrowing import narrowed_audience, narrowed_scopes
+from .narrowing import may_refresh, narrowed_audience, narrowed_scopes
 from .renewal import Renewal, ask_callback, idle_end, open_props, renew
 
 RACER_GRACE_SECONDS = 10
@@ -68,16 +69,16 @@ async def refresh(context: Context, client: Client, form: Parameters, now: int) 
     text = form.one("refresh_token")
     if text is None:
         raise OAuthError("invalid_request", "The refresh_token parameter is missing.")
-    if "refresh_token" not in client.grant_types:
-        raise OAuthError("unauthorized_client", reason="not registered for refresh_token")
     token = parse_token(text)
+    if not await _is_registered(context, client, token):
+        raise OAuthError("unauthorized_client", reason="not registered for refresh_token")
     if token is None or token.kind != "refresh":
         raise OAuthError("invalid_grant", reason="not a refresh token")
     request = _Request(
         client=client,
         token=token,
         digest=digest_of("refresh", text),
-        scopes=parse_scope(form.one("scope")),
+        scopes=tuple(scope for scope in parse_scope(form.one("scope")) if scope != OFFLINE_ACCESS),
         resources=parse_resources(form.many("resource"), context.settings),
     )
     # Each turn that comes back without an answer means that the grant moved on by another's hand: look again.
@@ -91,6 +92,14 @@ async def refresh(context: Context, client: Client, form: Parameters, now: int) 
             return answer
         now = context.now()
     raise OAuthError("temporarily_unavailable", reason="the grant keeps moving")
+
+
+async def _is_registered(context: Context, client: Client, token: ParsedToken | None) -> bool:
+    """Whether the client may refresh: it is registered for it, or the user of the token's grant allowed it to stay."""
+    if may_refresh(client, ()):
+        return True
+    found = None if token is None or token.kind != "refresh" else await context.store.get_refreshable(token.grant_id)
+    return found is not None and found.grant.client_id == client.client_id and may_refresh(client, found.grant.scopes)
 
 
 async def _judge(context: Context, request: _Request, now: int) -> _Presented:

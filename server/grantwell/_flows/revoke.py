@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .._protocol.forms import Parameters
 from .._protocol.tokens import ParsedToken, parse_token
 from ..crypto import digest_of, equal, family_digest
@@ -11,11 +9,11 @@ from ..errors import OAuthError
 from ..records import Client
 from ..store import Revocation
 from .clients import authenticate
-from .context import Context
+from .context import Context, Sender
 from .token import refuse_repeated
 
 
-async def revoke(context: Context, authorization: Sequence[bytes], form: Parameters) -> None:
+async def revoke(context: Context, sender: Sender, form: Parameters) -> None:
     """Revoke the token if it is this client's. Raises OAuthError or StoreUnavailable; an unknown token is no error.
 
     A refresh token, or a code not yet exchanged, ends its grant; an access token ends alone. `token_type_hint` is not
@@ -23,7 +21,7 @@ async def revoke(context: Context, authorization: Sequence[bytes], form: Paramet
     """
     now = context.now()
     refuse_repeated(form)
-    client = await authenticate(context, authorization, form, now)
+    client = await authenticate(context, sender, form, now)
     text = form.one("token")
     if text is None:
         raise OAuthError("invalid_request", "The token parameter is missing.")

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from .. import config
 from .._protocol.forms import Parameters
 from ..errors import OAuthError
 from ..records import Client
-from . import code, refresh
+from . import client_credentials, code, exchange, jwt_bearer, refresh
 from .clients import authenticate
-from .context import Context
+from .context import Context, Sender
 from .issuance import TokenAnswer
 
-_MAY_REPEAT = frozenset({"resource"})
 
-
-async def issue(context: Context, authorization: Sequence[bytes], form: Parameters) -> TokenAnswer:
+async def issue(context: Context, sender: Sender, form: Parameters) -> TokenAnswer:
     """Answer a token request. Raises OAuthError or StoreUnavailable."""
     now = context.now()
     refuse_repeated(form)
-    client = await authenticate(context, authorization, form, now)
+    client = await authenticate(context, sender, form, now)
     try:
-        return await _issue(context, client, form, now)
+        return await _issue(context, client, sender, form, now)
     except OAuthError as error:
         error.client_id = client.client_id
         raise
 
 
-async def _issue(context: Context, client: Client, form: Parameters, now: int) -> TokenAnswer:
-    match form.one("grant_type"):
-        case None:
-            raise OAuthError("invalid_request", "The grant_type parameter is missing.")
+async def _issue(context: Context, client: Client, sender: Sender, form: Parameters, now: int) -> TokenAnswer:
+    grant_type = form.one("grant_type")
+    if grant_type is None:
+        raise OAuthError("invalid_request", "The grant_type parameter is missing.")
+    if grant_type not in context.settings.grant_types:
+        raise OAuthError("unsupported_grant_type")
+    match grant_type:
         case "authorization_code":
             return await code.exchange(context, client, form, now)
         case "refresh_token":
             return await refresh.refresh(context, client, form, now)
+        case "client_credentials":
+            return await client_credentials.issue(context, client, form, now)
+        case config.TOKEN_EXCHANGE:
+            return await exchange.issue(context, client, form, now)
         case _:
-            raise OAuthError("unsupported_grant_type")
+            return await jwt_bearer.issue(context, client, sender, form, now)
 
 
 def refuse_repeated(form: Parameters) -> None:
-    """Raises OAuthError `invalid_request` if a parameter other than `resource` was sent twice."""
-    if form.repeated(_MAY_REPEAT) is not None:
+    """Raises OAuthError `invalid_request` if a parameter was sent twice that may not be (RFC 6749, 8693, 8707)."""
+    may_repeat = {"resource", "audience"} if form.names() & {"subject_token"} else {"resource"}
+    if form.repeated(frozenset(may_repeat)) is not None:
         raise OAuthError("invalid_request", "A parameter was sent more than once.")

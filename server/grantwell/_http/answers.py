@@ -68,28 +68,40 @@ def preflight_answer() -> Answer:
 def method_not_allowed(allow: str) -> Answer:
     """405 with the methods that are (RFC 9110 section 15.5.6)."""
     error = OAuthError("invalid_request", "The method is not allowed here.", status=405, headers={"Allow": allow})
-    return _rendered(error)
+    return rendered(error)
+
+
+def metadata_answer(document: Answer | None, scope: Scope) -> Answer:
+    """The answer at a place of metadata, for GET and HEAD and preflights of any origin; 404 without a document."""
+    if document is None or scope["type"] != "http":
+        return not_found()
+    if scope["method"] == "OPTIONS":
+        return preflight_answer()
+    if scope["method"] not in ("GET", "HEAD"):
+        return method_not_allowed("GET, HEAD, OPTIONS")
+    return document
 
 
 def not_found() -> Answer:
     """404 for a place of ours where nothing is."""
-    return _rendered(OAuthError("invalid_request", "Nothing is here.", status=404))
+    return rendered(OAuthError("invalid_request", "Nothing is here.", status=404))
+
+
+def rendered(error: OAuthError) -> Answer:
+    """An error answer as it stands: without a challenge, and unseen by log and hook."""
+    return json_answer(_members(error), status=error.status, headers=_headers(error.headers))
 
 
 async def error_answer(context: Context, error: OAuthError, *, endpoint: str) -> Answer:
     """An error answer, as `on_error` wants it; the reason goes to the log alone."""
-    return _rendered(await _reviewed(context, error, endpoint))
+    return rendered(await reviewed(context, error, endpoint))
 
 
-async def challenge_answer(
-    context: Context, resource: ProtectedResource, error: OAuthError | ExternalTokenError
-) -> Answer:
+def challenge_answer(resource: ProtectedResource, error: OAuthError | ExternalTokenError) -> Answer:
     """The refusal of a protected call, with a challenge where another token would do (RFC 6750 section 3)."""
-    if isinstance(error, OAuthError):
-        error = await _reviewed(context, error, resource.prefix)
-        scopes: Iterable[str] = resource.scopes
-    else:
-        scopes = error.required_scopes or resource.scopes
+    scopes: Iterable[str] = resource.scopes
+    if isinstance(error, ExternalTokenError):
+        scopes = error.required_scopes or scopes
     headers = dict(error.headers)
     challenged = error.status == 401 or (error.code, error.status) in _CHALLENGED
     if challenged and "www-authenticate" not in {name.lower() for name in headers}:
@@ -110,8 +122,14 @@ def missing_token_answer(resource: ProtectedResource) -> Answer:
     return empty_answer(401, ((b"www-authenticate", header.encode("ascii")), *NO_STORE))
 
 
-async def _reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuthError:
+def log_refusal(error: OAuthError, endpoint: str) -> None:
+    """Tell the log what the client is not told."""
     log.info("refused at %r: %s client=%r reason=%r", endpoint, error.code, error.client_id, error.reason)
+
+
+async def reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuthError:
+    """The error that is sent in the place of this one, which is logged: the same unless `on_error` wants another."""
+    log_refusal(error, endpoint)
     if context.hooks.on_error is None:
         return error
     event = ErrorEvent(
@@ -131,10 +149,6 @@ async def _reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuth
         log.error("on_error returned neither an OAuthError nor None, but %s", type(replacement).__name__)
         return error
     return replacement or error
-
-
-def _rendered(error: OAuthError) -> Answer:
-    return json_answer(_members(error), status=error.status, headers=_headers(error.headers))
 
 
 def _members(error: OAuthError | ExternalTokenError) -> dict[str, str]:

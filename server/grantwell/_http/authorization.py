@@ -10,14 +10,14 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.types import Scope
 
-from .._flows import admin, authorize, exchange
+from .._flows import admin, authorize, exchange, initial_access
 from .._flows.authorize import AuthorizationRequest
 from .._flows.bearer import opened_principal
 from .._flows.clients import find, without_credentials
 from .._flows.context import Context
 from .._protocol.forms import parse_parameters
 from .._protocol.redirects import display_host, is_loopback
-from ..config import Settings
+from ..config import DAY, Settings
 from ..errors import AuthorizationError, OAuthError
 from ..records import Client, Grant, Principal, RevocationReason
 from ..store import ClientQuery, GrantQuery, InteractionKey, Page, PurgeResult
@@ -64,7 +64,7 @@ class OAuthHelpers:
                 parameters = parse_parameters(request.scope["query_string"])
         except OAuthError as error:
             raise AuthorizationError(error.code, error.description, reason=error.reason) from error
-        return _shown(await authorize.parse(self._context, parameters))
+        return _shown(await authorize.parse(self._context, parameters, self.client_address(request)))
 
     async def load_authorization_request(self, encoded: str) -> AuthorizationRequest:
         """Read a request that was kept as `AuthorizationRequest.encoded()`.
@@ -164,6 +164,21 @@ class OAuthHelpers:
         """Change RFC 7591 metadata of a client; None if there is none. Raises ClientMetadataError."""
         client = await admin.update_client(self._context, client_id, changes)
         return None if client is None else without_credentials(client)
+
+    async def rotate_client_secret(self, client_id: str, *, overlap: int = DAY) -> tuple[Client, str] | None:
+        """Give a client a new secret, shown this once; the one before stays valid for `overlap` seconds.
+
+        None if there is no such client. Raises ClientMetadataError for a client without a secret, ValueError.
+        """
+        rotated = await admin.rotate_client_secret(self._context, client_id, overlap=overlap)
+        return None if rotated is None else (without_credentials(rotated[0]), rotated[1])
+
+    async def create_initial_access_token(self, *, ttl: int = DAY) -> str:
+        """A token that lets one client register within `ttl` seconds, where registration is not open; shown this once.
+
+        Raises ValueError.
+        """
+        return await initial_access.create(self._context, ttl)
 
     async def delete_client(self, client_id: str) -> bool:
         """Delete a client with its grants and tokens, at once; False if there is none."""

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.exceptions import HTTPException
 
-from .._flows import bearer
-from .._flows.context import Context, log
 from .._protocol.challenges import challenge
 from ..config import ProtectedResource
 from ..errors import ExternalTokenError, OAuthError, StoreUnavailable
 from ..records import Principal
 
+log = logging.getLogger("grantwell")
+
 RECHECK_SECONDS = 5.0
+
+
+class TokenVerifier(Protocol):
+    """What is asked whether an access token is good: the store that issued it, or the server that did."""
+
+    def now(self) -> int:
+        """Whole seconds since 1970 UTC."""
+
+    def verify(self, resource: ProtectedResource, credential: str, now: int) -> Awaitable[Principal]:
+        """Who presents this token at this resource. Raises OAuthError, ExternalTokenError, StoreUnavailable."""
+
+    def reviewed(self, error: OAuthError, resource: ProtectedResource) -> Awaitable[OAuthError]:
+        """The error as it is to be sent, after it was logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +72,13 @@ def current_principal() -> Principal:
 def require_scopes(*scopes: str) -> Principal:
     """Return the principal if its token has all these scopes; otherwise answer 403 and name all of them.
 
-    Raises InsufficientScope (an HTTPException), LookupError outside of a protected call.
+    A scope that implies another (`Resource.implies`) stands for it. Raises InsufficientScope (an HTTPException),
+    LookupError outside of a protected call.
     """
     call = running_call.get()
     if call is None:
         raise LookupError("no protected call is running here")
-    if not set(scopes) <= set(call.principal.scopes):
+    if not set(scopes) <= set(call.resource.with_implied(call.principal.scopes)):
         raise InsufficientScope(call.resource, scopes)
     return call.principal
 
@@ -78,8 +95,8 @@ class _OpenCall:
 class OpenCalls:
     """The protected calls whose answer is not complete. Every five seconds those that last that long are re-checked."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
         self._open: set[_OpenCall] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._check: asyncio.Task[None] | None = None
@@ -120,15 +137,13 @@ class OpenCalls:
             opened.task.cancel()
 
     async def _is_good(self, opened: _OpenCall) -> bool:
-        call = opened.call
+        call, now = opened.call, self._verifier.now()
         try:
-            await bearer.verify(self._context, call.resource, opened.credential, self._context.now())
-        except StoreUnavailable:
-            return True
-        except (OAuthError, ExternalTokenError) as error:
-            if error.status >= 500:
-                # It says nothing about the token; the next check will.
-                return True
+            await self._verifier.verify(call.resource, opened.credential, now)
+        except (OAuthError, ExternalTokenError, StoreUnavailable) as error:
+            if isinstance(error, StoreUnavailable) or error.status >= 500:
+                # It says nothing about the token, and the next check may; but what has ended needs no check.
+                return call.principal.expires_at is None or now < call.principal.expires_at
             log.info("an open call is ended: grant=%r reason=%r", call.principal.grant_id, str(error))
             return False
         return True
@@ -138,3 +153,5 @@ class OpenCalls:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._check is not None:
+            self._check.cancel()

@@ -1,14 +1,15 @@
-"""The endpoints that clients call: token, revocation, registration, and the two metadata documents."""
+"""The endpoints that clients call: token, revocation, introspection, registration, and the metadata documents."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from .._flows import register, revoke, token
-from .._flows.context import Context
+from .._flows import introspect, manage, register, revoke, token
+from .._flows.context import Context, Sender
 from .._flows.issuance import TokenAnswer
 from .._protocol.discovery import authorization_server_metadata, protected_resource_metadata
 from .._protocol.json_documents import is_json, parse_object
@@ -44,14 +45,24 @@ class Endpoints:
             settings.token_endpoint: self._token,
             settings.revocation_endpoint: self._revoke,
         }
+        if settings.introspection_endpoint is not None:
+            self._posts[settings.introspection_endpoint] = self._introspect
         if settings.client_registration_endpoint is not None:
             self._posts[settings.client_registration_endpoint] = self._register
+        self._managed = f"{settings.client_registration_endpoint}/" if settings.allow_client_management else None
         self._documents = _documents(settings)
         self._issuing: set[asyncio.Future[TokenAnswer]] = set()
 
     def serves(self, path: str) -> bool:
         """Whether a path (below the mount) is one of these endpoints."""
-        return path in self._posts
+        return path in self._posts or self._managed_client(path) is not None
+
+    def _managed_client(self, path: str) -> str | None:
+        """The client whose configuration endpoint this is (RFC 7592 section 2), be there such a client or not."""
+        if self._managed is None or not path.startswith(self._managed):
+            return None
+        client_id = path[len(self._managed) :]
+        return client_id if client_id and "/" not in client_id else None
 
     async def __call__(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to an endpoint."""
@@ -66,10 +77,13 @@ class Endpoints:
             return not_found()
         if scope["method"] == "OPTIONS":
             return preflight_answer()
-        if scope["method"] != "POST":
+        endpoint = self._posts.get(path)
+        if endpoint is not None and scope["method"] != "POST":
             return method_not_allowed("POST, OPTIONS")
         try:
-            return await self._posts[path](scope, receive)
+            if endpoint is not None:
+                return await endpoint(scope, receive)
+            return await self._manage(self._managed_client(path) or "", scope, receive)
         except OAuthError as error:
             return await error_answer(self._context, error, endpoint=path)
         except StoreUnavailable as error:
@@ -78,7 +92,7 @@ class Endpoints:
 
     async def _token(self, scope: Scope, receive: Receive) -> Answer:
         form = await read_form(scope, receive)
-        work = token.issue(self._context, header_values(scope, b"authorization"), form)
+        work = token.issue(self._context, self._sender(scope), form)
         if self._context.hooks.token_exchange is None:
             return json_answer((await work).members())
         # What the callback did upstream must reach the database, whether or not the client still waits for it.
@@ -100,19 +114,44 @@ class Endpoints:
 
     async def _revoke(self, scope: Scope, receive: Receive) -> Answer:
         form = await read_form(scope, receive)
-        await revoke.revoke(self._context, header_values(scope, b"authorization"), form)
+        await revoke.revoke(self._context, self._sender(scope), form)
         return empty_answer(200)
 
+    async def _introspect(self, scope: Scope, receive: Receive) -> Answer:
+        form = await read_form(scope, receive)
+        return json_answer(await introspect.introspect(self._context, self._sender(scope), form))
+
     async def _register(self, scope: Scope, receive: Receive) -> Answer:
+        document = await self._client_metadata(scope, receive)
+        answer = await register.register(self._context, document, _header_texts(scope), self._sender(scope))
+        return json_answer(answer, status=201)
+
+    async def _manage(self, client_id: str, scope: Scope, receive: Receive) -> Answer:
+        sender = self._sender(scope)
+        match scope["method"]:
+            case "GET":
+                return json_answer(await manage.read(self._context, client_id, sender))
+            case "PUT":
+                document = await self._client_metadata(scope, receive)
+                headers = _header_texts(scope)
+                return json_answer(await manage.replace(self._context, client_id, document, headers, sender))
+            case "DELETE":
+                await manage.delete(self._context, client_id, sender)
+                return empty_answer(204)
+            case _:
+                return method_not_allowed("GET, PUT, DELETE, OPTIONS")
+
+    def _sender(self, scope: Scope) -> Sender:
+        address = client_address(scope, self._context.settings.trusted_proxies)
+        return Sender(tuple(header_values(scope, b"authorization")), address)
+
+    async def _client_metadata(self, scope: Scope, receive: Receive) -> dict[str, Any]:
         if not is_json(header_text(scope, b"content-type")):
             raise ClientMetadataError("The body must be application/json.")
         try:
-            document = parse_object(await read_body(scope, receive))
+            return parse_object(await read_body(scope, receive))
         except ValueError as error:
             raise ClientMetadataError(f"The body is not acceptable JSON: {error}") from error
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        address = client_address(scope, self._context.settings.trusted_proxies)
-        return json_answer(await register.register(self._context, document, headers, address), status=201)
 
     async def well_known(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request below `/.well-known/oauth-*`; what is not there is a clean 404."""
@@ -133,13 +172,17 @@ class Endpoints:
         return document
 
 
+def _header_texts(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
 def _documents(settings: Settings) -> dict[str, Answer]:
     """The metadata documents by path: path-inserted (RFC 8414 section 3.1, RFC 9728 section 3.1) and at the root."""
     server = json_answer(authorization_server_metadata(settings), headers=())
     issuer_path = settings.issuer_url.path
     documents = {base + path: server for base in (_SERVER_METADATA, _OPENID_METADATA) for path in ("", issuer_path)}
     documents[issuer_path + _OPENID_METADATA] = server
-    by_identifier = {resource.identifier: resource for resource in settings.resources}
+    by_identifier = {resource.identifier: resource for resource in settings.resources if resource.prefix is not None}
     for resource in by_identifier.values():
         document = json_answer(protected_resource_metadata(settings, resource), headers=())
         documents[resource.metadata_path] = document

@@ -1,147 +1,34 @@
-"""The guard of the protected prefixes: no request reaches a wrapped application without a principal (RFC 6750)."""
+"""The guard of the protected prefixes: the tokens of their calls are found in the server's own store."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-from starlette.authentication import AuthCredentials
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Awaitable
 
 from .._flows import bearer
 from .._flows.context import Context
-from .._protocol.challenges import bearer_credential
 from ..config import ProtectedResource
-from ..errors import ExternalTokenError, OAuthError, StoreUnavailable
-from .answers import (
-    OPEN_CORS,
-    POLICY_VIOLATION,
-    Answer,
-    challenge_answer,
-    error_answer,
-    missing_token_answer,
-    preflight_answer,
-    send_answer,
-)
-from .calls import Call, InsufficientScope, OpenCalls, running_call
-
-_FIRST_MESSAGES = frozenset(
-    {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
-)
+from ..errors import OAuthError
+from ..records import Principal
+from .answers import reviewed
+from .bearer_guard import BearerGuard
 
 
-class Guard:
-    """Lets a request through to a wrapped application, as somebody, or answers it."""
+class Guard(BearerGuard):
+    """The guard of a server that issues the tokens itself."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(_IssuedTokens(context))
+
+
+class _IssuedTokens:
+    """The tokens of this server, and those that `resolve_external_token` knows."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.open_calls = OpenCalls(context)
+        self.now = context.now
 
-    async def __call__(
-        self,
-        resource: ProtectedResource,
-        app: ASGIApp,
-        state: dict[str, Any],
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        """Handle one http or websocket request below a protected prefix."""
-        authorization: list[bytes] = []
-        from_browser = preflight = False
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization.append(value)
-            elif name == b"origin":
-                from_browser = True
-            elif name == b"access-control-request-method":
-                preflight = True
-        if from_browser and preflight and scope.get("method") == "OPTIONS":
-            return await send_answer(preflight_answer(), scope, receive, send, cors=True)
-        admitted = await self._admit(resource, authorization, scope)
-        if isinstance(admitted, Answer):
-            return await send_answer(admitted, scope, receive, send, cors=from_browser)
-        call, credential = admitted
-        inner = {
-            **scope,
-            "user": call.principal,
-            "auth": AuthCredentials(call.principal.scopes),
-            "state": state,
-        }
-        await self._run(call, credential, app, inner, receive, _Answering(send, cors=from_browser))
-        return None
+    def verify(self, resource: ProtectedResource, credential: str, now: int) -> Awaitable[Principal]:
+        return bearer.verify(self._context, resource, credential, now)
 
-    async def _admit(
-        self, resource: ProtectedResource, authorization: list[bytes], scope: Scope
-    ) -> tuple[Call, str] | Answer:
-        try:
-            credential = bearer_credential(authorization, scope["query_string"])
-            if credential is None:
-                return missing_token_answer(resource)
-            principal = await bearer.verify(self._context, resource, credential, self._context.now())
-            return Call(principal, resource), credential
-        except (OAuthError, ExternalTokenError) as error:
-            return await challenge_answer(self._context, resource, error)
-        except StoreUnavailable as error:
-            unavailable = OAuthError("temporarily_unavailable", reason=str(error))
-            return await error_answer(self._context, unavailable, endpoint=resource.prefix)
-
-    async def _run(
-        self, call: Call, credential: str, app: ASGIApp, scope: Scope, receive: Receive, send: _Answering
-    ) -> None:
-        opened = self.open_calls.enter(call, credential)
-        token = running_call.set(call)
-        try:
-            await app(scope, receive, send)
-        except InsufficientScope as error:
-            if send.has_begun and scope["type"] == "http":
-                raise
-            await self._refuse(call, OAuthError("insufficient_scope", headers=error.headers), scope, receive, send)
-        except asyncio.CancelledError:
-            if not opened.ended:
-                raise
-            # The re-check ended this call, not the server: the task itself goes on, to its own end.
-            opened.task.uncancel()
-            ended = OAuthError("invalid_token", reason="the token ended before the answer did")
-            await self._refuse(call, ended, scope, receive, send)
-        finally:
-            running_call.reset(token)
-            self.open_calls.leave(opened)
-
-    async def _refuse(self, call: Call, error: OAuthError, scope: Scope, receive: Receive, send: _Answering) -> None:
-        """Answer a call that its application has not answered; cut off one that it has begun to answer."""
-        if not send.has_begun:
-            await send_answer(await challenge_answer(self._context, call.resource, error), scope, receive, send)
-        elif scope["type"] == "websocket" and not send.has_closed:
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
-
-
-class _Answering:
-    """The send of a wrapped application; it knows how far the answer got.
-
-    With `cors` it opens the answer to scripts of any origin, unless the application has a policy of its own.
-    """
-
-    __slots__ = ("_cors", "_send", "has_begun", "has_closed")
-
-    def __init__(self, send: Send, *, cors: bool) -> None:
-        self._send = send
-        self._cors = cors
-        self.has_begun = False
-        self.has_closed = False
-
-    async def __call__(self, message: Message) -> None:
-        kind = message["type"]
-        if kind in _FIRST_MESSAGES:
-            self.has_begun = True
-            self.has_closed = kind == "websocket.close"
-            if self._cors and kind == "http.response.start":
-                message = _with_cors(message)
-        await self._send(message)
-
-
-def _with_cors(message: Message) -> Message:
-    headers = list(message.get("headers", ()))
-    if any(name.lower() == b"access-control-allow-origin" for name, _ in headers):
-        return message
-    return {**message, "headers": [*headers, *OPEN_CORS]}
+    def reviewed(self, error: OAuthError, resource: ProtectedResource) -> Awaitable[OAuthError]:
+        return reviewed(self._context, error, resource.prefix or resource.identifier)

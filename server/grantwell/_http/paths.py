@@ -29,7 +29,7 @@ class Prefixes:
     """The protected prefixes: the longest that matches on a path boundary decides; `/` is that path alone."""
 
     def __init__(self, protected: Iterable[Protected]) -> None:
-        self._protected = sorted(protected, key=lambda p: len(p.resource.prefix), reverse=True)
+        self._protected = sorted(protected, key=lambda p: len(p.resource.prefix or ""), reverse=True)
 
     def find(self, path: str, scope: Scope) -> Protected | None:
         """What protects this path (below the mount). Raises IrregularPath for one that is not plainly in or out."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 from ..errors import OAuthError
 from ..records import AuthMethod
+from .assertions import MalformedAssertion, ParsedAssertion, parse_assertion
 from .forms import Parameters, decode_component
 
 MAX_CREDENTIAL_BYTES = 512
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 # Each half may be percent-encoded (three for one), and base64 makes four of three.
 _MAX_HEADER_LENGTH = 4 * (2 * 3 * MAX_CREDENTIAL_BYTES + 3) // 3 + 32
@@ -23,11 +25,12 @@ _BASIC = re.compile(rb"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]+={0,2})")
 
 @dataclass(frozen=True, slots=True)
 class PresentedClient:
-    """What the request claims. `secret` is None exactly when `method` is `none`, and never empty."""
+    """What the request claims, and the proof it offers: a secret, an assertion, or with the method `none` neither."""
 
     client_id: str
     method: AuthMethod
     secret: str | None = field(repr=False)
+    assertion: ParsedAssertion | None = None
 
 
 def basic_challenge() -> dict[str, str]:
@@ -39,12 +42,12 @@ def presented_client(authorization: Sequence[bytes], form: Parameters) -> Presen
     """The client that the `Authorization` headers and the form present; headers of other schemes are ignored.
 
     Raises OAuthError: `invalid_request` for two headers, two methods or two different clients; `invalid_client` for
-    credentials that cannot be read, an assertion (not supported, and no reason to fall back to `none`) or no client.
+    credentials that cannot be read, or no client. An assertion that cannot be read is no reason to fall back to `none`.
     """
     if len(authorization) > 1:
         raise OAuthError("invalid_request", "The request has more than one Authorization header.")
     client_id, secret = form.one("client_id"), form.one("client_secret")
-    asserts = form.one("client_assertion") is not None or form.one("client_assertion_type") is not None
+    asserts = any(form.one(name) is not None for name in ("client_assertion", "client_assertion_type"))
     if authorization and _BASIC_SCHEME.fullmatch(authorization[0]):
         if secret is not None or asserts:
             raise OAuthError("invalid_request", "The request has more than one way of client authentication.")
@@ -53,12 +56,29 @@ def presented_client(authorization: Sequence[bytes], form: Parameters) -> Presen
             raise OAuthError("invalid_request", "The request names two different clients.")
         return presented
     if asserts:
-        raise _refused("client assertions are not supported")
+        return _from_assertion(client_id, secret, form)
     if client_id is None:
         raise _refused("no client_id")
     if _is_too_long(client_id) or (secret is not None and _is_too_long(secret)):
         raise _refused("client_id or client_secret is too long")
     return PresentedClient(client_id, "none" if secret is None else "client_secret_post", secret)
+
+
+def _from_assertion(client_id: str | None, secret: str | None, form: Parameters) -> PresentedClient:
+    """RFC 7521 section 4.2: `client_id` is not needed beside an assertion, which names the client itself."""
+    text = form.one("client_assertion")
+    if secret is not None:
+        raise OAuthError("invalid_request", "The request has more than one way of client authentication.")
+    if text is None or form.one("client_assertion_type") != ASSERTION_TYPE:
+        raise _refused("no client assertion, or one of another type")
+    try:
+        assertion = parse_assertion(text)
+    except MalformedAssertion as error:
+        raise _refused(f"malformed client assertion: {error}") from error
+    claimed = assertion.claims.get("sub")
+    if not isinstance(claimed, str) or _is_too_long(claimed) or client_id not in (None, claimed):
+        raise _refused("the client assertion is another client's")
+    return PresentedClient(claimed, "private_key_jwt", None, assertion)
 
 
 def _from_basic(header: bytes) -> PresentedClient:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import ProtectedResource, Settings
+from ..config import JWT_BEARER, OFFLINE_ACCESS, SIGNATURE_ALGORITHMS, ProtectedResource, Settings
 
-_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
+_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+_ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
 
 
 def authorization_server_metadata(settings: Settings) -> dict[str, Any]:
@@ -22,13 +23,25 @@ def authorization_server_metadata(settings: Settings) -> dict[str, Any]:
     }
     if settings.client_registration_endpoint is not None:
         document["registration_endpoint"] = settings.url(settings.client_registration_endpoint)
+    if settings.introspection_endpoint is not None:
+        document |= {
+            "introspection_endpoint": settings.url(settings.introspection_endpoint),
+            "introspection_endpoint_auth_methods_supported": list(_AUTH_METHODS),
+            "introspection_endpoint_auth_signing_alg_values_supported": list(SIGNATURE_ALGORITHMS),
+        }
+    if JWT_BEARER in settings.grant_types:
+        document["authorization_grant_profiles_supported"] = [_ID_JAG_PROFILE]
+    offline = [] if settings.refresh_token_ttl == 0 else [OFFLINE_ACCESS]
     document |= {
-        "scopes_supported": list(settings.scopes),
+        "scopes_supported": [*(scope for scope in settings.scopes if scope != OFFLINE_ACCESS), *offline],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": list(_AUTH_METHODS),
-        "revocation_endpoint_auth_methods_supported": list(_AUTH_METHODS),
+        "grant_types_supported": list(settings.grant_types),
+        "token_endpoint_auth_methods_supported": [*_AUTH_METHODS, "none"],
+        "token_endpoint_auth_signing_alg_values_supported": list(SIGNATURE_ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": [*_AUTH_METHODS, "none"],
+        "revocation_endpoint_auth_signing_alg_values_supported": list(SIGNATURE_ALGORITHMS),
+        "client_id_metadata_document_supported": settings.client_id_metadata_documents,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": list(dict.fromkeys(resource.identifier for resource in settings.resources)),
@@ -44,7 +57,7 @@ def protected_resource_metadata(settings: Settings, resource: ProtectedResource)
     document: dict[str, Any] = {
         "resource": resource.identifier,
         "authorization_servers": [settings.issuer],
-        "scopes_supported": [scope for scope in resource.scopes if scope != "offline_access"],
+        "scopes_supported": [scope for scope in resource.scopes if scope != OFFLINE_ACCESS],
         "bearer_methods_supported": ["header"],
     }
     if resource.name is not None:

@@ -12,7 +12,7 @@ from binascii import crc32
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["access", "refresh", "code", "client_secret"]
+Kind = Literal["access", "refresh", "code", "client_secret", "initial_access", "registration_access"]
 
 GRANT_ID_BYTES = 12
 FAMILY_BYTES = 16
@@ -28,7 +28,10 @@ _KINDS: dict[tuple[str, int], Kind] = {
     ("gwr_", 91): "refresh",
     ("gwc_", 69): "code",
     ("gws_", 53): "client_secret",
+    ("gwi_", 53): "initial_access",
+    ("gwm_", 53): "registration_access",
 }
+_WITHOUT_GRANT = frozenset({"client_secret", "initial_access", "registration_access"})
 _MAX_LENGTH = max(length for _, length in _KINDS)
 _ALPHABET = re.compile(r"[A-Za-z0-9\-_]+")
 _FAMILY_ENDINGS = "AQgw"  # the last of 22 characters carries two bits
@@ -36,7 +39,7 @@ _FAMILY_ENDINGS = "AQgw"  # the last of 22 characters carries two bits
 
 @dataclass(frozen=True, slots=True)
 class ParsedToken:
-    """A well-formed token, which need not exist. `grant_id` is "" for a client secret, `family` b"" unless refresh."""
+    """A well-formed token, which need not exist. `grant_id` is "" where none is in it, `family` b"" unless refresh."""
 
     kind: Kind
     grant_id: str
@@ -69,6 +72,16 @@ def format_client_secret(secret: bytes) -> str:
     return _assemble("gws_" + _base64url(secret, SECRET_BYTES))
 
 
+def format_initial_access_token(secret: bytes) -> str:
+    """An initial access token (RFC 7591 section 3), from 32 random bytes."""
+    return _assemble("gwi_" + _base64url(secret, SECRET_BYTES))
+
+
+def format_registration_access_token(secret: bytes) -> str:
+    """A registration access token (RFC 7592 section 3), from 32 random bytes."""
+    return _assemble("gwm_" + _base64url(secret, SECRET_BYTES))
+
+
 def parse_token(text: str) -> ParsedToken | None:
     """The parts of a token of ours; None for any other text. Knows nothing of whether the token is valid."""
     length = len(text)
@@ -79,7 +92,7 @@ def parse_token(text: str) -> ParsedToken | None:
         return None
     if text[-_CHECKSUM_LENGTH:] != _checksum(text[:-_CHECKSUM_LENGTH]):
         return None
-    if kind == "client_secret":
+    if kind in _WITHOUT_GRANT:
         return ParsedToken(kind, "", b"", text)
     if kind != "refresh":
         return ParsedToken(kind, text[_PREFIX_LENGTH:_GRANT_ID_END], b"", text)

@@ -36,7 +36,7 @@ def migrate(database_url: str, as_json: bool) -> None:
     default=90,
     show_default=True,
     metavar="N",
-    help="Remove clients that registered themselves and were not used for so long.",
+    help="Remove clients that no operator added and that were not used for so long.",
 )
 @click.option("--keep-clients", is_flag=True, help="Remove no clients.")
 @with_database

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 from functools import partial
+from ipaddress import ip_network
 
 import click
 
@@ -46,6 +47,8 @@ def serve(
     """Serve the demonstration, with a database and a key that it makes by itself.
 
     The password of the user `demo` is $GRANTWELL_DEMO_PASSWORD; without it a random one, printed at the first start.
+    Client metadata documents are fetched from public hosts, and from the networks in
+    $GRANTWELL_CIMD_ALLOWED_NETWORKS (CIDR, separated by commas), by certificates that $SSL_CERT_FILE may name.
     """
     if not demo:
         raise click.UsageError(
@@ -65,6 +68,7 @@ def serve(
             database_url=database_url,
             secret_key_file=str(deployment.key_file),
             notes_file=str(deployment.beside("-notes.db")),
+            cimd_allowed_networks=_networks(os.environ.get("GRANTWELL_CIMD_ALLOWED_NETWORKS", "")),
         )
         upgrade(database_url)
         # Out of the environment, so that no other process gets it.
@@ -73,6 +77,18 @@ def serve(
         bound.listen(_BACKLOG)
         announce = partial(click.echo, _announcement(settings, deployment, password_note))
         run(settings, bound, workers=workers, access_log=access_log, announce=announce)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    networks = tuple(item.strip() for item in text.split(",") if item.strip())
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise click.ClickException(
+                f"GRANTWELL_CIMD_ALLOWED_NETWORKS: {network!r} is not a network in CIDR notation, such as 10.0.0.0/8."
+            ) from None
+    return networks
 
 
 def _origin(host: str, port: int) -> str:

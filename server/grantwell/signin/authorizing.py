@@ -49,4 +49,4 @@ def _error(site: Site, error: AuthorizationError, *, may_redirect: bool) -> Resp
         if may_redirect:
             return redirect(error.redirect_to)
         link = (error.redirect_to, site.oauth.redirect_host(error.redirect_to.partition("?")[0]))
-    return page(pages.problem(site.places, error.description, link=link), status=400)
+    return page(pages.problem(site.places, error.description, link=link), status=error.status, headers=error.headers)

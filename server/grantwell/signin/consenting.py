@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from .. import AuthorizationRequest
-from ..config import Settings
+from ..config import OFFLINE_ACCESS, ProtectedResource, Settings
 from ..crypto import MacField
 from ..errors import AuthorizationError
 from ..records import Session
@@ -104,19 +105,26 @@ def _shown(site: Site, asked: _Asked, user_id: str) -> pages.Consent:
         client_name=client.name,
         client_id=client.client_id,
         is_verified=client.origin == "operator",
+        site_host=site.oauth.redirect_host(client.client_id) if client.origin == "document" else None,
         host=site.oauth.redirect_host(request.redirect_uri),
         is_loopback=site.oauth.is_loopback(request.redirect_uri),
         links={name: url for name in texts.LINKS if (url := client.metadata.get(name, "")).startswith("https://")},
         resources=[(resource.name or "", resource.identifier) for resource in resources],
-        scopes=list(
-            dict.fromkeys((r.scopes[scope], scope) for scope in request.scopes for r in resources if scope in r.scopes)
-        ),
-        lifetime=_lifetime(settings, may_refresh="refresh_token" in client.grant_types),
+        scopes=_in_words(request.scopes, resources),
+        lifetime=_lifetime(settings, may_refresh=request.may_refresh),
         user_id=user_id,
         interaction_id=asked.pending.id,
         csrf=site.keyring.csrf_token(asked.csrf_fields(user_id)),
         signout_csrf=signout_csrf(site, asked.session),
     )
+
+
+def _in_words(scopes: Sequence[str], resources: Sequence[ProtectedResource]) -> list[tuple[str, str]]:
+    """What each scope means, as each resource that has it says."""
+    words = [(r.scopes[scope], scope) for scope in scopes for r in resources if scope in r.scopes]
+    if OFFLINE_ACCESS in scopes:
+        words.append((texts.OFFLINE_ACCESS, OFFLINE_ACCESS))
+    return list(dict.fromkeys(words))
 
 
 def _lifetime(settings: Settings, *, may_refresh: bool) -> str:

@@ -23,11 +23,15 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """What a user is asked. `scopes` and `resources` are pairs of what they are called and what they are."""
+    """What a user is asked. `scopes` and `resources` are pairs of what they are called and what they are.
+
+    `site_host` is where the client's metadata document is, for a client that is known by one.
+    """
 
     client_name: str | None
     client_id: str
     is_verified: bool
+    site_host: str | None
     host: str
     is_loopback: bool
     links: Mapping[str, str]
@@ -96,7 +100,9 @@ def problem(places: Places, text: str, *, link: tuple[str, str] | None = None) -
 def consent(places: Places, asked: Consent) -> Html:
     """The question whether a client may act for the user; where the answer goes stands out more than any name."""
     name = element("bdi", asked.client_name or texts.NAMELESS, class_="name")
-    trust = texts.VERIFIED if asked.is_verified else texts.NOT_VERIFIED
+    trust = element("p", texts.VERIFIED if asked.is_verified else texts.NOT_VERIFIED)
+    if asked.site_host is not None:
+        trust = element("p", texts.NOT_VERIFIED_SITE, " ", element("strong", asked.site_host, class_="site"))
     return _page(
         places,
         texts.CONSENT,
@@ -105,7 +111,7 @@ def consent(places: Places, asked: Consent) -> Html:
         *((element("p", texts.ON_THIS_COMPUTER, class_="warning"),) if asked.is_loopback else ()),
         element(
             "dl",
-            _entry(texts.APPLICATION, name, element("p", trust), _links(asked.links)),
+            _entry(texts.APPLICATION, name, trust, _links(asked.links)),
             _entry(texts.CLIENT_ID, element("code", asked.client_id)),
             _entry(texts.RESOURCES, _items([_described(text, what) for text, what in asked.resources])),
             _entry(texts.SCOPES, _items([_described(text, what) for text, what in asked.scopes] or [texts.NO_SCOPES])),

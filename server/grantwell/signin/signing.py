@@ -12,8 +12,7 @@ from . import pages, texts
 from .answers import Refusal, page, redirect
 from .interactions import Pending
 from .markup import Html
-from .throttle import WINDOW_SECONDS
-from .visits import Site, Visit
+from .visits import FAILED_SIGN_INS, Site, Visit
 
 log = logging.getLogger("grantwell")
 
@@ -50,17 +49,17 @@ async def sign_in(site: Site, visit: Visit) -> Response:
     name = visit.form.get("username", "")
     address = site.oauth.client_address(visit.request)
     form = _form(site, session, interaction_id, username=name, failed=True)
-    if not await site.throttle.allows(name, address, visit.now):
+    if not await site.throttle.allows(name.lower(), address, visit.now):
         log.info("a sign-in was refused unseen: address=%r", address)
-        return page(form, status=429, headers={"Retry-After": str(WINDOW_SECONDS)})
+        return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
     user = await site.accounts.authenticate(name, visit.form.get("password", ""))
     cookie = None if user is None else await _new_session(site, session, user, visit.now)
     if cookie is None:
         # The name is not logged: people type passwords into that field.
         log.info("a sign-in failed: address=%r", address)
-        await site.throttle.count(name, address, visit.now)
+        await site.throttle.count(name.lower(), address, visit.now)
         return page(form, status=403)
-    await site.throttle.clear(name, address)
+    await site.throttle.clear(name.lower(), address)
     target = f"{site.places.consent}?i={interaction_id}" if interaction_id else site.places.signin
     return redirect(target, cookie=cookie)
 

@@ -11,6 +11,7 @@ label, input { display: block; width: 100%; box-sizing: border-box; font: inheri
 label { margin: 1rem 0; }
 button { font: inherit; margin: 1rem 1rem 0 0; padding: .5rem 1.5rem; }
 .host { font-size: 1.75rem; font-weight: bold; line-height: 1.2; margin: 0 0 1rem; }
+.site { font-size: 1.25rem; }
 .name { display: inline-block; max-width: 100%; max-height: 3em; overflow: hidden; vertical-align: top; }
 .warning { border: 2px solid #b00; padding: .5rem 1rem; }
 dt { font-weight: bold; margin-top: 1rem; }

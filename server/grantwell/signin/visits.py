@@ -13,13 +13,15 @@ from ..config import Settings
 from ..crypto import Keyring, PasswordHasher, SecretKey
 from ..records import Session
 from ..store import AccountStore
+from ..throttle import Limits, Throttle
 from . import texts
 from .accounts import Accounts
 from .answers import Refusal
 from .interactions import Interactions
 from .pages import Places
 from .sessions import Sessions
-from .throttle import Throttle
+
+FAILED_SIGN_INS = Limits(purpose="signin", window=600, of_name=10, of_address=100)
 
 
 class Site:
@@ -31,7 +33,7 @@ class Site:
         self.accounts = Accounts(store, self.keyring, hasher, clock=self.settings.clock)
         self.sessions = Sessions(store, self.keyring, secure=self.settings.issuer_url.is_https)
         self.interactions = Interactions(store, self.keyring)
-        self.throttle = Throttle(store, self.keyring)
+        self.throttle = Throttle(store, self.keyring, FAILED_SIGN_INS)
         base = self.settings.issuer_url.path
         self.places = Places(
             signin=f"{base}/signin",

@@ -49,6 +49,7 @@ class DemoSettings:
     database_url: str
     secret_key_file: str
     notes_file: str
+    cimd_allowed_networks: tuple[str, ...] = ()
 
 
 def has_mcp() -> bool:
@@ -99,5 +100,7 @@ def demo_provider(settings: DemoSettings) -> OAuthProvider:
         resources=resources,
         # What a client gets that asks for nothing: this is for trying things out, and the consent page tells it.
         default_scopes=tuple(dict.fromkeys(scope for resource in resources.values() for scope in resource.scopes)),
+        introspection_endpoint="/introspect",
+        cimd_allowed_networks=settings.cimd_allowed_networks,
         default_handler=SignIn(store, secret_key, fallback=site),
     )

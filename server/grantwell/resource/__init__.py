@@ -1,0 +1,9 @@
+"""Protecting an ASGI application whose tokens are issued elsewhere, by another process or on another machine.
+
+`ResourceServer` is the guard of `OAuthProvider` for resource servers that have no access to its database: it asks the
+authorization server about each token (RFC 7662).
+"""
+
+from .server import ResourceServer
+
+__all__ = ["ResourceServer"]

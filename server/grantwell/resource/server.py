@@ -1,0 +1,163 @@
+"""The resource server as one ASGI application: whatever is below its identifier is reached with a token alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .._http.answers import json_answer, metadata_answer, not_found, rendered, send_answer
+from .._http.bearer_guard import BearerGuard
+from .._http.lifespans import LifespanFailed, Lifespans
+from .._http.paths import IrregularPath, Prefixes, Protected
+from .._resources import Resource, is_irregular, is_resource_identifier, protected_resources
+from .._urls import parse_http_url
+from ..config import OFFLINE_ACCESS, Clock, ProtectedResource
+from ..errors import ConfigurationError, OAuthError
+from .authorization_server import AuthorizationServer
+from .introspection import IntrospectedTokens
+
+MAX_CACHE_SECONDS = 60
+
+_WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
+
+
+class ResourceServer:
+    """An ASGI application, protected by access tokens that another server issues (RFC 6750, RFC 7662).
+
+    `resource` is the identifier that the authorization server knows it by. The path in it is protected, as it stands
+    in `scope["path"]`; outside of it there is nothing but the resource's metadata (RFC 9728). `issuer` is the
+    authorization server's identifier; `introspection_endpoint` the URL where it tells about tokens, found in its
+    metadata when not given; `client_id` and `client_secret` are this resource server's credentials there. `scopes`
+    maps each scope to a description; `name` is for people.
+
+    A revoked token is refused by the next request. With `cache_seconds` (at most 60) what was learnt of a token is
+    believed that long, never beyond its end: revocation may then take as many seconds, and answers get faster.
+
+    Raises ConfigurationError, which names the field.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        resource: str,
+        issuer: str,
+        client_id: str,
+        client_secret: str,
+        introspection_endpoint: str | None = None,
+        scopes: Mapping[str, str] | None = None,
+        name: str | None = None,
+        cache_seconds: int = 0,
+        clock: Clock = time.time,
+    ) -> None:
+        if not callable(app):
+            raise ConfigurationError("app", "is not an ASGI application.")
+        if type(cache_seconds) is not int or not 0 <= cache_seconds <= MAX_CACHE_SECONDS:
+            raise ConfigurationError(
+                "cache_seconds",
+                f"must be a whole number of seconds from 0 to {MAX_CACHE_SECONDS}, not {cache_seconds!r}.",
+            )
+        self._app = app
+        self._authorization_server = AuthorizationServer(
+            issuer=issuer,
+            introspection_endpoint=introspection_endpoint,
+            client_id=client_id,
+            client_secret=client_secret,
+        )
+        self._resource = _protected_resource(resource, Resource(scopes={} if scopes is None else scopes, name=name))
+        self._prefixes = Prefixes([Protected(self._resource, app)])
+        self._document = json_answer(_metadata(issuer, self._resource), headers=())
+        self._guard = BearerGuard(IntrospectedTokens(self._authorization_server, issuer, clock, cache_seconds))
+        self._lifespans = Lifespans([app])
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[ResourceServer]:
+        """The time of serving: runs the lifespan of the wrapped application, and finds the introspection endpoint.
+
+        A server does this by the ASGI lifespan protocol. An application that mounts this one below a prefix does it
+        in its own lifespan. An authorization server that does not answer yet keeps nobody from starting. Raises what
+        the wrapped application raises.
+        """
+        try:
+            await self._lifespans.start()
+            try:
+                await self._authorization_server.discover()
+                yield self
+            finally:
+                await self._lifespans.stop()
+        finally:
+            self._guard.open_calls.close()
+            await self._authorization_server.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope: http, websocket or lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] in ("http", "websocket"):
+            await self._route(scope)(scope, receive, send)
+        else:
+            raise RuntimeError(f"unknown ASGI scope type: {scope['type']!r}")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        phase = "startup"
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                phase = "shutdown"
+        except LifespanFailed as error:
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _route(self, scope: Scope) -> ASGIApp:
+        """Who answers this request. Nothing below the protected path has a way past the guard."""
+        path: str = scope["path"]
+        if path.startswith(_WELL_KNOWN):
+            document = self._document if path == self._resource.metadata_path else None
+            return partial(send_answer, metadata_answer(document, scope), cors=True)
+        try:
+            protected = self._prefixes.find(path, scope)
+        except IrregularPath:
+            irregular = OAuthError("invalid_request", "The path is not written plainly.", status=400)
+            return partial(send_answer, rendered(irregular))
+        if protected is None:
+            return partial(send_answer, not_found())
+        state = {**scope.get("state", {}), **self._lifespans.state_of(self._app)}
+        return partial(self._guard, self._resource, self._app, state)
+
+
+def _protected_resource(identifier: str, described: Resource) -> ProtectedResource:
+    url = parse_http_url(identifier)
+    if url is None or not is_resource_identifier(identifier):
+        raise ConfigurationError(
+            "resource", f"must be an https URL without query and fragment, in lower case, not {identifier!r}."
+        )
+    path = url.path.rstrip("/")
+    if "%" in path or "//" in path or is_irregular(path):
+        raise ConfigurationError("resource", f"must have a plain path, not {url.path!r}.")
+    try:
+        (resource,) = protected_resources("", url, (), {identifier: described})
+    except ConfigurationError as error:
+        raise ConfigurationError("scopes", str(error).removeprefix(f"{error.field}: ")) from error
+    return replace(resource, prefix=path)
+
+
+def _metadata(issuer: str, resource: ProtectedResource) -> dict[str, Any]:
+    """What the resource says of itself (RFC 9728 section 2)."""
+    document: dict[str, Any] = {
+        "resource": resource.identifier,
+        "authorization_servers": [issuer],
+        "scopes_supported": [scope for scope in resource.scopes if scope != OFFLINE_ACCESS],
+        "bearer_methods_supported": ["header"],
+    }
+    if resource.name is not None:
+        document["resource_name"] = resource.name
+    return {name: value for name, value in document.items() if value != []}
