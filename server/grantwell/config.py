@@ -149,7 +149,7 @@ def configure(
         prefixes := tuple(prefixes),
     )
     protected = protected_resources(issuer, issuer_url, prefixes, resources or {})
-    return Settings(
+    settings = Settings(
         issuer=issuer,
         issuer_url=issuer_url,
         authorize_endpoint=authorize_endpoint,
@@ -193,6 +193,18 @@ def configure(
         trusted_proxies=_networks("trusted_proxies", trusted_proxies),
         clock=clock,
     )
+    _check_defaults(settings)
+    return settings
+
+
+def _check_defaults(settings: Settings) -> None:
+    """A default that could never be granted is found here, and not by the first user."""
+    resources = settings.default_resources
+    if resources is None or settings.default_scopes is None:
+        return
+    for scope in settings.default_scopes:
+        if scope not in settings.scopes_of(resources):
+            raise ConfigurationError("default_scopes", f"{scope!r} is a scope of none of the default resources.")
 
 
 def _issuer(issuer: str) -> HttpUrl:

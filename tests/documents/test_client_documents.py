@@ -14,7 +14,7 @@ from grantwell_storage import MemoryStore
 from tests.documents.conftest import connected_world
 from tests.documents.publishing import CLIENT, REDIRECT, client, document, publish, republish
 from tests.outbound.internet import Internet, http
-from tests.wire.world import World, answer_parameters, nothing_changes, parsed, refused
+from tests.wire.world import World, answer_parameters, new_store, nothing_changes, parsed, refused
 
 pytestmark = pytest.mark.anyio
 requirement = pytest.mark.requirement
@@ -368,3 +368,15 @@ async def test_nobody_but_its_site_changes_a_published_client(world: World, inte
     with pytest.raises(OAuthError, match="document"):
         await world.provider.helpers.update_client(CLIENT, {"client_name": "Mine"})
     assert await world.provider.helpers.delete_client(CLIENT)
+
+
+@requirement("A-141", "C-068", "S-254")
+async def test_switching_documents_off_lets_nobody_begin_and_ends_nothing(internet: Internet, tmp_path: Path) -> None:
+    await publish(internet)
+    store = new_store("sqlite", tmp_path)
+    async with connected_world(internet, store) as world:
+        tokens = await world.tokens(client())
+    async with connected_world(internet, store, client_id_metadata_documents=False) as world:
+        shown_locally(await world.authorize(client()))
+        again = parsed(await world.refresh(client(), tokens.refresh))
+        assert (await world.call(again.access)).status_code == 200

@@ -38,7 +38,8 @@ async def update_client(context: Context, client_id: str, changes: Mapping[str, 
     """
 
     def changed(client: Client) -> ClientMetadata:
-        document = client_document(client) | dict(changes)
+        # A client without grant types, which introspects alone, does not get the default by a change of its name.
+        document = {"grant_types": []} | client_document(client) | dict(changes)
         return parse_client_metadata(document, context.settings, origin=client.origin)
 
     return await redescribe(context, client_id, changed)
@@ -58,14 +59,18 @@ async def redescribe(
             return None
         if client.origin == "document":
             raise ClientMetadataError("This client is what its metadata document says.")
-        metadata = metadata_of(client)
-        if metadata.token_endpoint_auth_method != client.token_endpoint_auth_method:
-            raise ClientMetadataError("token_endpoint_auth_method cannot be changed; create another client.")
-        changed = replace(client, **described(metadata), version=client.version + 1, mac=b"")
-        if await context.store.replace_client(changed := seal(context.keyring, changed)):
+        changed = seal(context.keyring, redescribed(client, metadata_of(client)))
+        if await context.store.replace_client(changed):
             await context.tell("client_changed", context.now(), client_id=client_id)
             return changed
     raise OAuthError("temporarily_unavailable", reason="the client keeps changing")
+
+
+def redescribed(client: Client, metadata: ClientMetadata) -> Client:
+    """The next version of a client, with other metadata, not sealed yet. Raises ClientMetadataError."""
+    if metadata.token_endpoint_auth_method != client.token_endpoint_auth_method:
+        raise ClientMetadataError("token_endpoint_auth_method cannot be changed; create another client.")
+    return replace(client, **described(metadata), version=client.version + 1, mac=b"")
 
 
 async def rotate_client_secret(context: Context, client_id: str, *, overlap: int) -> tuple[Client, str] | None:

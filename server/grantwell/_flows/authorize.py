@@ -99,7 +99,8 @@ async def _proven_client(context: Context, parameters: Parameters, address: str 
     if context.settings.client_id_metadata_documents and is_client_id_url(client_id):
         return await documents.fetch(context, client_id, address)
     client = await clients.find(context, client_id)
-    if client is None:
+    # Where documents are switched off by now, what one said once lets nobody begin anew.
+    if client is None or client.origin == "document":
         raise AuthorizationError("invalid_request", "The client is not known here.", reason="unknown client")
     return client
 

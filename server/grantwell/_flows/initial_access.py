@@ -25,6 +25,7 @@ async def create(context: Context, ttl: int) -> str:
     await context.store.add_initial_access_token(
         replace(token, mac=context.keyring.token_mac(text, _row_fields(token)))
     )
+    await context.tell("initial_access_token_created", now)
     return text
 
 
@@ -34,19 +35,26 @@ async def required(context: Context, sender: Sender, now: int) -> Digest | None:
         return None
     text = bearer_credential(sender.authorization, b"")
     parsed = None if text is None else parse_token(text)
-    if text is None or parsed is None or parsed.kind != "initial_access":
-        raise refused(was_sent=text is not None)
+    if text is None:
+        raise refused("no initial access token", was_sent=False)
+    if parsed is None or parsed.kind != "initial_access":
+        raise refused("not an initial access token")
     token = await context.store.get_initial_access_token(digest_of("initial_access", text), now)
-    if token is None or not context.keyring.token_mac_fits(text, _row_fields(token), token.mac):
-        raise refused()
+    if token is None:
+        raise refused("unknown, spent or expired")
+    if not context.keyring.token_mac_fits(text, _row_fields(token), token.mac):
+        raise refused("the row of the initial access token was altered")
     return token.digest
 
 
-def refused(*, was_sent: bool = True) -> OAuthError:
+def refused(reason: str, *, was_sent: bool = True) -> OAuthError:
     """The refusal of a registration, with a challenge, which names an error only if a token was sent (RFC 6750 3.1)."""
     challenge = 'Bearer realm="registration"' + (', error="invalid_token"' if was_sent else "")
     return OAuthError(
-        "invalid_token", "Registration needs an initial access token.", headers={"WWW-Authenticate": challenge}
+        "invalid_token",
+        "Registration needs an initial access token.",
+        headers={"WWW-Authenticate": challenge},
+        reason=reason,
     )
 
 

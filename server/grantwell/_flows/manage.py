@@ -28,7 +28,6 @@ _SERVER_MEMBERS = (
 async def read(context: Context, client_id: str, sender: Sender) -> dict[str, Any]:
     """What is registered. Raises OAuthError `invalid_token`, also for a client that is not there."""
     client, token = await _authenticated(context, client_id, sender)
-    context.uses.note_client(context.store, client.client_id, client.last_used_at, context.now())
     return register.registration_answer(client, None) | register.management(context, client, token)
 
 
@@ -37,22 +36,30 @@ async def replace(
 ) -> dict[str, Any]:
     """Register the document in the place of what was registered: what it leaves out is gone. Raises OAuthError."""
     client, token = await _authenticated(context, client_id, sender)
-    if document.get("client_id") != client.client_id:
-        raise ClientMetadataError("client_id must be that of the client.")
-    if any(name in document for name in _SERVER_MEMBERS):
-        raise ClientMetadataError("The body has members that only the server may set.")
-    secret = document.get("client_secret")
-    if secret is not None and not (isinstance(secret, str) and has_secret(client, secret, context.now())):
-        raise ClientMetadataError("client_secret must be left out, or be the client's own.")
+    _check_members(client, document, context.now())
     metadata = parse_client_metadata(document, context.settings)
-    shown = without_credentials(client)
+    shown = without_credentials(admin.redescribed(client, metadata))
+    sent = {name: value for name, value in document.items() if name != "client_secret"}
     await register.ask(
-        context, ClientRegistration(metadata=dict(document), client=shown, headers=headers, address=sender.address)
+        context, ClientRegistration(metadata=sent, client=shown, headers=headers, address=sender.address)
     )
     changed = await admin.redescribe(context, client.client_id, lambda _: metadata)
     if changed is None:
         raise _refused("the client was deleted meanwhile")
     return register.registration_answer(changed, None) | register.management(context, changed, token)
+
+
+def _check_members(client: Client, document: Mapping[str, Any], now: int) -> None:
+    """Raises ClientMetadataError for members that the client may not change (RFC 7592 section 2.2)."""
+    if document.get("client_id") != client.client_id:
+        raise ClientMetadataError("client_id must be that of the client.")
+    if any(name in document for name in _SERVER_MEMBERS):
+        raise ClientMetadataError("The body has members that only the server may set.")
+    if "client_secret" not in document:
+        return
+    secret = document["client_secret"]
+    if not isinstance(secret, str) or not has_secret(client, secret, now):
+        raise ClientMetadataError("client_secret must be left out, or be the client's own.")
 
 
 async def delete(context: Context, client_id: str, sender: Sender) -> None:

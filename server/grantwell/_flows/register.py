@@ -60,17 +60,20 @@ async def ask(context: Context, event: ClientRegistration) -> None:
 
 
 async def _store(context: Context, client: Client, initial_token: Digest | None, now: int) -> None:
-    outcome = await context.store.register_client(
-        Registration(
-            client=client,
-            most_unused=context.settings.max_unused_clients,
-            since=now - QUOTA_SECONDS,
-            initial_access=initial_token,
-            now=now,
-        )
+    registration = Registration(
+        client=client,
+        most_unused=context.settings.max_unused_clients,
+        since=now - QUOTA_SECONDS,
+        initial_access=initial_token,
+        now=now,
     )
+    outcome = await context.store.register_client(registration)
+    if outcome == "too_many":
+        # Uses are written behind the requests: some of the clients may be in use already.
+        await context.uses.flush(context.store)
+        outcome = await context.store.register_client(registration)
     if outcome == "spent":
-        raise initial_access.refused()
+        raise initial_access.refused("spent meanwhile")
     if outcome == "too_many":
         raise OAuthError(
             "temporarily_unavailable",

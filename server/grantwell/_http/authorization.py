@@ -14,7 +14,7 @@ from .._flows import admin, authorize, exchange, initial_access
 from .._flows.authorize import AuthorizationRequest
 from .._flows.bearer import opened_principal
 from .._flows.clients import find, without_credentials
-from .._flows.context import Context
+from .._flows.context import Context, log
 from .._protocol.forms import parse_parameters
 from .._protocol.redirects import display_host, is_loopback
 from ..config import DAY, Settings
@@ -62,9 +62,12 @@ class OAuthHelpers:
                 parameters = await read_form(request.scope, request.receive)
             else:
                 parameters = parse_parameters(request.scope["query_string"])
+            return _shown(await authorize.parse(self._context, parameters, self.client_address(request)))
         except OAuthError as error:
+            log.info("refused at %r: %s reason=%r", self.settings.authorize_endpoint, error.code, error.reason)
+            if isinstance(error, AuthorizationError):
+                raise
             raise AuthorizationError(error.code, error.description, reason=error.reason) from error
-        return _shown(await authorize.parse(self._context, parameters, self.client_address(request)))
 
     async def load_authorization_request(self, encoded: str) -> AuthorizationRequest:
         """Read a request that was kept as `AuthorizationRequest.encoded()`.

@@ -76,8 +76,6 @@ async def _read_head(connection: h11.Connection, stream: TlsStream) -> h11.Respo
             if room == 0:
                 raise FetchFailed(f"its answer has more than {MAX_HEADER_BYTES} bytes of headers")
             data = await stream.receive(min(room, _READ_BYTES))
-            if not data:
-                raise FetchFailed("it closed the connection before its answer")
             room -= len(data)
             connection.receive_data(data)
 

@@ -10,6 +10,7 @@ from ..errors import GrantwellError
 from .clients import clients
 from .grants import grants
 from .housekeeping import migrate, purge
+from .leak_drill import leak_drill
 from .output import plain
 from .serve import serve
 from .users import users
@@ -33,5 +34,5 @@ def main() -> None:
     """Grantwell: OAuth 2.1 in front of your API."""
 
 
-for _command in (serve, clients, grants, users, migrate, purge):
+for _command in (serve, clients, grants, users, migrate, purge, leak_drill):
     main.add_command(_command)
