@@ -41,7 +41,7 @@ def assert_refused(field: str, **changes: Any) -> str:
     return sentence
 
 
-@requirement("S-029", "S-001", "A-290", "C-016", "S-070")
+@requirement("S-029", "S-001", "A-290", "C-016", "S-070", "D-32")
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -89,10 +89,16 @@ def test_an_issuer_is_kept_as_it_was_written(issuer: str) -> None:
     assert settings.url("/token") == f"{issuer}/token"
 
 
-ENDPOINTS = ["authorize_endpoint", "token_endpoint", "revocation_endpoint", "client_registration_endpoint"]
+ENDPOINTS = [
+    "authorize_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "client_registration_endpoint",
+]
 
 
-@requirement("C-016", "S-133")
+@requirement("C-016", "S-133", "C-003")
 @pytest.mark.parametrize("field", ENDPOINTS)
 @pytest.mark.parametrize(
     "path",
@@ -105,7 +111,7 @@ def test_an_endpoint_that_is_no_plain_path_is_refused(field: str, path: str) -> 
 
 @requirement("C-016", "C-001")
 def test_overlapping_endpoints_are_refused() -> None:
-    for later in range(1, 4):
+    for later in range(1, 5):
         for earlier in range(later):
             sentence = assert_refused(ENDPOINTS[later], **{ENDPOINTS[later]: "/x", ENDPOINTS[earlier]: "/x"})
             assert ENDPOINTS[earlier] in sentence
@@ -115,7 +121,7 @@ def test_overlapping_endpoints_are_refused() -> None:
     assert made(client_registration_endpoint=None).settings.client_registration_endpoint is None
 
 
-@requirement("C-016", "C-004", "C-006")
+@requirement("C-016", "C-004", "C-006", "C-003")
 @pytest.mark.parametrize(
     "prefix",
     [
@@ -278,3 +284,78 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "default_resources": None,
         "trusted_proxies": (),
     }  # fmt: skip
+
+
+@requirement("S-070", "S-053", "S-320")
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "http://files.test",
+        "https://files.test/v1?x=1",
+        "https://files.test/v1#x",
+        "https://FILES.test/v1",
+        "https://files.test:443/v1",
+        "files.test",
+        "https://user@files.test",
+        "",
+    ],
+)
+def test_a_resource_elsewhere_is_a_plain_https_url(identifier: str) -> None:
+    assert_refused("resources", resources={identifier: Resource(scopes={"files": "Files"})})
+    assert_refused("resources", resources={"https://files.test": Resource(identifier="https://other.test")})
+
+
+@requirement("S-070", "S-079")
+def test_a_resource_elsewhere_stands_beside_those_that_are_served() -> None:
+    files = Resource(scopes={"files": "Files"}, name="Files")
+    settings = made(resources={"/api": Resource(scopes={"read": "Read"}), "https://files.test/v1": files}).settings
+    assert [(r.prefix, r.identifier) for r in settings.resources] == [
+        ("/api", f"{ISSUER}/api"),
+        (None, "https://files.test/v1"),
+    ]
+    assert settings.resources[1].metadata_url == "https://files.test/.well-known/oauth-protected-resource/v1"
+    assert made(api_handlers={}, resources={"https://files.test": files}).settings.scopes == {"files": "Files"}
+
+
+@requirement("S-092", "C-019")
+def test_a_scope_implies_only_scopes_of_its_resource() -> None:
+    scopes = {"all": "All", "read": "Read", "own": "Own"}
+    for implies in ({"all": ["write"]}, {"none": ["read"]}, {"all": "read"}):
+        assert_refused("resources", resources={"/api": Resource(scopes=scopes, implies=implies)})
+    (resource,) = made(
+        resources={"/api": Resource(scopes=scopes, implies={"all": ["read"], "read": ["own"], "own": ["all"]})}
+    ).settings.resources
+    assert resource.with_implied(["all"]) == ("all", "own", "read")
+    assert resource.with_implied(["read", "x"]) == ("read", "x", "all", "own")
+
+
+@requirement("S-310", "S-326", "S-145")
+def test_a_default_that_could_never_be_granted_is_refused() -> None:
+    resources = {"/api": Resource(scopes={"read": "Read"}), "https://files.test": Resource(scopes={"files": "Files"})}
+    assert_refused("default_scopes", resources=resources, default_scopes=["files"], default_resources=[f"{ISSUER}/api"])
+    made(resources=resources, default_scopes=["files"], default_resources=["https://files.test"])
+
+
+@requirement("A-107", "A-109", "S-389")
+def test_registration_that_is_off_has_no_options() -> None:
+    for option in ("require_initial_access_token", "allow_client_management"):
+        assert_refused(option, client_registration_endpoint=None, **{option: True})
+
+
+@requirement("S-278", "A-351")
+def test_a_policy_that_would_never_be_asked_is_refused() -> None:
+    assert_refused("token_exchange_policy", token_exchange_policy=lambda event: True)
+
+
+@requirement("A-106", "S-023")
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "10"])
+def test_a_quota_is_a_number_of_clients(value: Any) -> None:
+    assert_refused("max_unused_clients", max_unused_clients=value)
+
+
+@requirement("S-430", "S-464")
+def test_allowed_networks_are_networks() -> None:
+    for networks in (["10.0.0.1/8"], ["nowhere"], "10.0.0.0/8"):
+        assert_refused("cimd_allowed_networks", cimd_allowed_networks=networks)
+    settings = made(cimd_allowed_networks=["10.0.0.0/8", "fd00::/8"]).settings
+    assert [str(network) for network in settings.cimd_allowed_networks] == ["10.0.0.0/8", "fd00::/8"]

@@ -23,8 +23,13 @@ CLIENT_CREDENTIALS = "client_credentials"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-SIGNATURE_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
-"""How an assertion may be signed (RFC 7518 section 3.1, RFC 8037): with keys of which only the public half is known."""
+SIGNATURE_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+"""How an assertion may be signed (RFC 7518 section 3.1): with keys of which only the public half is known.
+
+The last two are one algorithm under its older and its newer name (RFC 8037, RFC 9864).
+"""
+
+ED25519_NAMES = ("EdDSA", "Ed25519")
 
 OFFLINE_ACCESS = "offline_access"
 """The scope that asks for a refresh token; it is the authorization server's own, no resource's."""
@@ -193,12 +198,16 @@ def configure(
         trusted_proxies=_networks("trusted_proxies", trusted_proxies),
         clock=clock,
     )
-    _check_defaults(settings)
+    _check_fit(settings)
     return settings
 
 
-def _check_defaults(settings: Settings) -> None:
-    """A default that could never be granted is found here, and not by the first user."""
+def _check_fit(settings: Settings) -> None:
+    """Settings that cannot do what they say together are found here, and not by the first user."""
+    if settings.client_registration_endpoint is None:
+        for name in ("require_initial_access_token", "allow_client_management"):
+            if getattr(settings, name):
+                raise ConfigurationError(name, "needs a client_registration_endpoint.")
     resources = settings.default_resources
     if resources is None or settings.default_scopes is None:
         return

@@ -95,7 +95,7 @@ async def place(request: pytest.FixtureRequest, internet: Internet, tmp_path: Pa
         yield found
 
 
-@requirement("S-280", "S-285", "S-291", "S-292", "S-048", "S-049", "S-050", "C-189")
+@requirement("S-280", "S-285", "S-291", "S-292", "S-048", "S-049", "S-050", "C-189", "C-029", "C-034")
 async def test_an_identity_assertion_is_exchanged_for_an_access_token_alone(place: Enterprise) -> None:
     raw = parsed(await place.present(place.assertion(groups=["staff"]))).raw
     assert "refresh_token" not in raw
@@ -164,7 +164,7 @@ async def test_an_assertion_of_another_key_is_refused(place: Enterprise) -> None
         refused(await place.present(None), "invalid_request")
 
 
-@requirement("S-296", "S-050")
+@requirement("S-296", "S-050", "C-181")
 async def test_an_issuer_that_is_not_trusted_is_never_asked_for_its_keys(place: Enterprise, internet: Internet) -> None:
     refused(await place.present(place.assertion(iss="https://stranger.test")), "invalid_grant")
     assert internet.queries == []
@@ -192,7 +192,7 @@ async def test_an_assertion_is_good_for_one_token_however_many_ask_at_once(place
     refused(await place.present(place.assertion(jti="same")), "invalid_grant")
 
 
-@requirement("C-188", "C-190", "S-294")
+@requirement("C-188", "C-190", "S-294", "C-178")
 async def test_an_assertion_that_was_refused_is_not_used_up(internet: Internet) -> None:
     answers: list[Any] = [OAuthError("access_denied"), RuntimeError("boom"), "rubbish", MappedIdentity(user_id="u1")]
 
@@ -213,7 +213,7 @@ async def test_an_assertion_that_was_refused_is_not_used_up(internet: Internet) 
         parsed(await place.present(assertion))
 
 
-@requirement("S-284", "S-292", "S-291", "C-186")
+@requirement("S-284", "S-292", "S-291", "C-186", "C-191")
 @pytest.mark.parametrize(
     ("claims", "form", "scope", "audience"),
     [
@@ -268,7 +268,7 @@ async def test_the_lifetime_is_the_servers_or_the_mappings(place: Enterprise) ->
     assert (await place.world.call(raw["access_token"])).status_code == 401
 
 
-@requirement("S-295", "S-304", "S-065")
+@requirement("S-295", "S-304", "S-065", "C-182")
 async def test_keys_of_an_issuer_may_be_rotated(place: Enterprise) -> None:
     parsed(await place.present(place.assertion()))
     second = new_key(key_id="k2")
@@ -295,7 +295,7 @@ async def test_what_was_issued_for_an_assertion_can_be_revoked(place: Enterprise
     assert (await place.world.call(raw["access_token"])).status_code == 401
 
 
-@requirement("C-124", "A-156", "S-198", "S-050")
+@requirement("C-124", "A-156", "S-198", "S-050", "C-034")
 async def test_without_a_trusted_issuer_there_is_no_such_grant() -> None:
     async with running_world(MemoryStore()) as world:
         client = await world.register(token_endpoint_auth_method="client_secret_basic")

@@ -344,3 +344,33 @@ async def test_a_public_key_is_no_secret_to_sign_with(world: World) -> None:
         answer = await world.http.post("/token", data=authenticated(text, grant_type="refresh_token"))
         refused(answer, "invalid_client", 401)
     assert signed(key, {}) != forged
+
+
+@requirement("S-225", "S-219")
+@pytest.mark.parametrize("published", ["EdDSA", "Ed25519", None])
+@pytest.mark.parametrize("signs_with", ["EdDSA", "Ed25519"])
+async def test_the_two_names_of_ed25519_are_one_algorithm(world: World, published: str | None, signs_with: str) -> None:
+    key = new_key("EdDSA")
+    public = key.as_dict(private=False) | {"alg": published}
+    client = await registered(
+        world,
+        key,
+        jwks={"keys": [{name: value for name, value in public.items() if value is not None}]},
+        **({} if published is None else {"token_endpoint_auth_signing_alg": published}),
+    )
+    assertion = client_assertion(key, client["client_id"], world.clock(), header={"alg": signs_with})
+    answer = await world.http.post("/token", data=authenticated(assertion, grant_type="refresh_token"))
+    refused(answer, "invalid_request")
+
+
+@requirement("S-398", "A-100", "A-103")
+@pytest.mark.parametrize("value", [[], {}, 7, None, ["ES256"]], ids=str)
+async def test_odd_members_of_a_key_make_it_useless_and_nothing_worse(world: World, value: Any) -> None:
+    for name in ("alg", "use", "kid", "key_ops", "kty", "crv", "x"):
+        body = {
+            "redirect_uris": ["https://c1.test/cb"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": {"keys": [new_key().as_dict(private=False) | {name: value}]},
+        }
+        answer = await world.http.post("/register", json=body)
+        assert answer.status_code in (201, 400), (name, answer.text)

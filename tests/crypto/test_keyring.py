@@ -194,7 +194,7 @@ def test_encodings_do_not_flow_together_at_their_borders() -> None:
     assert all(not one.startswith(other) for one, other in itertools.permutations(map(canonical, tricky), 2))
 
 
-@requirement("A-328", "A-329", "A-336")
+@requirement("A-328", "A-329", "A-336", "D-12")
 def test_no_two_purposes_share_a_derivation() -> None:
     keyring = Keyring(ISSUER, SecretKey(KEY))
     values = [

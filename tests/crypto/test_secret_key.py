@@ -77,7 +77,7 @@ def test_the_one_that_comes_too_late_leaves_the_key_of_the_first(tmp_path: Path)
     assert os.listdir(tmp_path) == ["oauth.key"]
 
 
-@requirement("A-334", "A-335")
+@requirement("A-334", "A-335", "D-32")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o666, 0o610, 0o777])
 def test_a_file_that_others_may_read_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "oauth.key"
@@ -117,7 +117,7 @@ def test_an_older_file_is_read_beside_the_new_one(tmp_path: Path) -> None:
     assert both.keys == (SecretKey.file(tmp_path / "new.key").keys[0], older.keys[0])
 
 
-@requirement("A-342", "A-334")
+@requirement("A-342", "A-334", "D-16")
 def test_a_key_shows_itself_to_nobody() -> None:
     key = SecretKey(KEY, older=b"o" * 32)
     for text in (repr(key), str(key), f"{key}", f"{[key]}", f"{key!a}"):

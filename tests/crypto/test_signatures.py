@@ -100,8 +100,9 @@ SIGNERS: dict[str, Signer] = {
     "PS256": lambda message: RSA_KEY.sign(message, PSS, SHA256()),
     "ES256": es256(EC_KEY),
     "EdDSA": ED_KEY.sign,
+    "Ed25519": ED_KEY.sign,
 }
-JWKS: dict[str, dict[str, Any]] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED}
+JWKS: dict[str, dict[str, Any]] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED, "Ed25519": ED}
 ALL = list(SIGNATURE_ALGORITHMS)
 
 
@@ -277,6 +278,13 @@ def test_a_key_verifies_the_algorithms_of_its_kind_alone(key: str, claimed: str)
 
 
 @requirement("S-225")
+@pytest.mark.parametrize("named", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("claimed", ["EdDSA", "Ed25519"])
+def test_the_two_names_of_ed25519_are_one(named: str, claimed: str) -> None:
+    verify(keys(ED | {"alg": named}), jws(claimed), claimed)
+
+
+@requirement("S-225")
 @pytest.mark.parametrize(("named", "other"), [("RS256", "PS256"), ("PS256", "RS256")])
 def test_a_key_that_names_its_algorithm_verifies_no_other(named: str, other: str) -> None:
     key_set = keys(RSA | {"alg": named})
@@ -393,7 +401,7 @@ def test_a_set_with_a_private_member_is_refused_as_a_whole(member: str, value: o
             keys(ED, jwk | {member: value})
 
 
-@requirement("A-100", "S-225")
+@requirement("A-100", "S-225", "S-121")
 @pytest.mark.parametrize("secret", [{"kty": "oct", "k": "c2VjcmV0"}, {"kty": "oct"}, {"kty": "oct", "alg": "HS256"}])
 def test_a_set_with_a_symmetric_key_is_refused_as_a_whole(secret: dict[str, Any]) -> None:
     with pytest.raises(UnacceptableKeys, match="private or symmetric"):
@@ -522,7 +530,7 @@ def test_a_key_that_is_fit_is_kept(name: str) -> None:
     assert is_fit(FIT[name])
 
 
-@requirement("S-225")
+@requirement("S-225", "S-121")
 def test_a_signature_by_a_weak_key_is_refused_though_it_would_hold() -> None:
     weak = rsa.generate_private_key(65537, 1024)
     published = RSA | {"n": b64_of(weak.public_key().public_numbers().n), "kid": "weak"}
@@ -567,7 +575,7 @@ def points_of_small_order() -> set[tuple[int, int]]:
     return set()
 
 
-@requirement("S-225")
+@requirement("S-225", "S-121")
 def test_a_key_under_which_anybody_can_sign_is_ignored() -> None:
     points = points_of_small_order()
     assert len(points) == 8

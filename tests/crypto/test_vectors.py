@@ -132,7 +132,7 @@ def test_what_is_stored_of_a_token_is_frozen() -> None:
     assert family_digest(bytes(16)).hex() == "46c4ad35300162b5dde09c55272bd42f4798a0e9058a59fed6b2f7939dd8ff10"
 
 
-@requirement("A-323", "A-328")
+@requirement("A-323", "A-328", "D-12")
 def test_what_is_authenticated_and_how_is_frozen() -> None:
     assert canonical(FIELDS) == rb"('access', 'g1', None, True, 7, b'\x00\xff', ('read', 'write'), 'caf\xe9')"
     token_mac = "98954b603967a3e2fc1af1a1bcd8f504c7ace14bfe8399df0ce3057b1deff2d2"

@@ -105,7 +105,7 @@ async def test_a_session_is_nothing_without_its_token(demo: Demo, person: Person
         assert 'error="invalid_token"' in refused.headers["www-authenticate"]
 
 
-@pytest.mark.requirement("A-285")
+@pytest.mark.requirement("A-285", "S-094")
 async def test_another_origin_or_host_reaches_no_tool(demo: Demo, person: Person) -> None:
     memory = Memory()
     async with session(demo, person, memory, "legacy") as client:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from .._outbound.failures import FetchFailed
 from .._protocol.assertions import ParsedAssertion, RefusedAssertion, check_client_assertion
 from .._protocol.json_documents import parse_object
-from ..config import DAY, SIGNATURE_ALGORITHMS
+from ..config import DAY, ED25519_NAMES, SIGNATURE_ALGORITHMS
 from ..crypto import BadSignature, KeySet, UnacceptableKeys, UnknownKey, claim_digest
 from ..errors import OAuthError
 from ..records import Client
@@ -32,7 +32,7 @@ async def unproven(context: Context, client: Client, assertion: ParsedAssertion,
     try:
         claimed = check_client_assertion(assertion, client_id=client.client_id, issuer=context.settings.issuer, now=now)
         registered = client.metadata.get("token_endpoint_auth_signing_alg")
-        algorithms = SIGNATURE_ALGORITHMS if registered is None else (registered,)
+        algorithms = SIGNATURE_ALGORITHMS if registered is None else _equal_to(registered)
         if client.jwks_uri is not None:
             await verify_by_url(context, assertion, client.jwks_uri, algorithms, sender, now)
         else:
@@ -43,6 +43,10 @@ async def unproven(context: Context, client: Client, assertion: ParsedAssertion,
     if not await context.store.claim(claim, now):
         return "the client assertion was used before"
     return ""
+
+
+def _equal_to(algorithm: str) -> Collection[str]:
+    return ED25519_NAMES if algorithm in ED25519_NAMES else (algorithm,)
 
 
 def verify(assertion: ParsedAssertion, keys: KeySet, algorithms: Collection[str]) -> None:

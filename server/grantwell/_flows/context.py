@@ -11,7 +11,7 @@ from .._outbound.fetcher import Fetcher
 from .._urls import parse_http_url
 from ..config import Settings
 from ..crypto import Keyring, KeySet, SecretKey
-from ..errors import OAuthError
+from ..errors import ConfigurationError, OAuthError
 from ..hooks import (
     ClientRegistrationCallback,
     ErrorEvent,
@@ -73,7 +73,9 @@ class Context:
 
     @classmethod
     def of(cls, settings: Settings, store: Store, secret_key: SecretKey, hooks: Hooks) -> Context:
-        """The parts that follow from the settings."""
+        """The parts that follow from the settings. Raises ConfigurationError for a hook that would never be asked."""
+        if hooks.token_exchange_policy is not None and not settings.allow_token_exchange:
+            raise ConfigurationError("token_exchange_policy", "needs allow_token_exchange=True.")
         own = [settings.issuer, *(resource.identifier for resource in settings.resources)]
         return cls(
             settings=settings,

@@ -10,7 +10,7 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from ..config import SIGNATURE_ALGORITHMS
+from ..config import ED25519_NAMES, SIGNATURE_ALGORITHMS
 
 MAX_KEYS = 20
 MAX_KEY_ID_LENGTH = 255
@@ -18,7 +18,9 @@ MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 
 # By the algorithm, not by the text of a signature: the library reads neither header nor payload.
-_ALGORITHMS = {name: JWSRegistry.algorithms[name] for name in SIGNATURE_ALGORITHMS}
+_ALGORITHMS = {
+    name: JWSRegistry.algorithms["EdDSA" if name in ED25519_NAMES else name] for name in SIGNATURE_ALGORITHMS
+}
 # Of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1, RFC 8037 section 2, and of post-quantum keys ("priv").
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 # The points of Ed25519 of order 1, 2, 4 and 8, without the sign of x: under such a key anybody can sign.
@@ -134,13 +136,14 @@ def _read(jwk: Mapping[str, Any]) -> _PublicKey | None:
             case {"kty": "EC", "crv": "P-256", "x": str(x), "y": str(y)}:
                 algorithms, key = ("ES256",), _read_p256(x, y)
             case {"kty": "OKP", "crv": "Ed25519", "x": str(x)}:
-                algorithms, key = ("EdDSA",), _read_ed25519(x)
+                algorithms, key = ED25519_NAMES, _read_ed25519(x)
             case _:
                 return None
     except ValueError:  # not base64url, not on the curve, or an even exponent
         return None
     if "alg" in jwk:
-        algorithms = tuple(algorithm for algorithm in algorithms if algorithm == jwk["alg"])
+        named = ED25519_NAMES if jwk["alg"] in ED25519_NAMES else (jwk["alg"],)
+        algorithms = tuple(algorithm for algorithm in algorithms if algorithm in named)
     if key is None or not algorithms:
         return None
     return _PublicKey(key_id=key_id, algorithms=algorithms, key=key)

@@ -63,7 +63,7 @@ class AuthorizationServer:
             raise NoAnswer(f"no answer within {DEADLINE_SECONDS:g} seconds") from error
         if answer.status in (401, 403):
             log.error("the authorization server does not let client %r introspect tokens", self._client_id)
-        if answer.status in _ELSEWHERE and self._configured is None and self._connections is endpoint:
+        if answer.status in _ELSEWHERE and self._connections is endpoint:
             self._wait_before_discovery()
             await self.close()
         return _document(answer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -48,7 +47,7 @@ class Connections:
         self._tls = client_context() if url.is_https else None
         self._target = (url.path or "/") + ("" if url.query is None else f"?{url.query}")
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._all: set[_Connection] = set()
+        self._open: set[_Connection] = set()
         self._idle: list[_Connection] = []
         self._is_closed = False
 
@@ -82,13 +81,13 @@ class Connections:
             except ConnectionLost:
                 # As a server may do with an idle connection at any moment: that says nothing about the request.
                 connection = None
-        return await self._exchange(await self._open(), request, body)
+        return await self._exchange(await self._connected(), request, body)
 
     async def close(self) -> None:
         """End every connection for good; requests that wait for an answer fail."""
         self._is_closed = True
-        while self._all:
-            connection = next(iter(self._all))
+        while self._open:
+            connection = next(iter(self._open))
             connection.abort()
             await connection.lost.wait()
 
@@ -101,10 +100,10 @@ class Connections:
             connection.abort()
         return None
 
-    async def _open(self) -> _Connection:
+    async def _connected(self) -> _Connection:
         loop = asyncio.get_running_loop()
         name = self._host if self._tls is not None else None
-        make = partial(_Connection, self._all.add, self._forget)
+        make = partial(_Connection, self._open)
         _, connection = await loop.create_connection(make, self._host, self._port, ssl=self._tls, server_hostname=name)
         return connection
 
@@ -119,18 +118,12 @@ class Connections:
                 # Also after a cancelled request: its answer may still come, and nobody else may read it.
                 connection.abort()
 
-    def _forget(self, connection: _Connection) -> None:
-        self._all.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-
 
 class _Connection(asyncio.Protocol):
     """One connection: it carries one request at a time, and ends when the server speaks out of turn."""
 
-    def __init__(self, on_made: Callable[[_Connection], None], on_lost: Callable[[_Connection], None]) -> None:
-        self._on_made = on_made
-        self._on_lost = on_lost
+    def __init__(self, open_connections: set[_Connection]) -> None:
+        self._open_connections = open_connections
         self._transport: asyncio.Transport | None = None
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER_BYTES)
         self._answer: asyncio.Future[HttpAnswer] | None = None
@@ -166,7 +159,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._on_made(self)
+        self._open_connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
@@ -180,7 +173,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         kind = NoAnswer if self._received else ConnectionLost
         self._fail(kind("the connection ended before the answer did"))
-        self._on_lost(self)
+        self._open_connections.discard(self)
         self.lost.set()
 
     def _read(self, data: bytes) -> None:
