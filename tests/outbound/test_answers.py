@@ -185,7 +185,7 @@ MALFORMED: dict[str, bytes] = {
 @pytest.mark.parametrize("answer", [pytest.param(answer, id=id_) for id_, answer in MALFORMED.items()])
 async def test_an_answer_that_is_no_well_formed_http_is_refused(answer: bytes, internet: Internet) -> None:
     await internet.serve(answer)
-    with pytest.raises(FetchFailed, match=r"no well-formed HTTP/1\.1|before its answer") as caught:
+    with pytest.raises(FetchFailed, match=r"no well-formed HTTP/1\.1") as caught:
         await internet.get()
     assert "OK" not in str(caught.value)
 
@@ -216,7 +216,7 @@ async def test_a_part_of_an_answer_is_refused_however_the_connection_ends(part: 
         writer.write(part)
 
     await internet.serve(closing, name="m1.test", address="1.1.1.1")
-    with pytest.raises(FetchFailed, match=r"no well-formed HTTP/1\.1|before its answer"):
+    with pytest.raises(FetchFailed, match=r"no well-formed HTTP/1\.1"):
         await internet.get("https://m1.test/c")
     await internet.serve(cut_off(part), name="m2.test", address="1.1.1.2")
     with pytest.raises(FetchFailed, match=r"cut off|connection failed"):

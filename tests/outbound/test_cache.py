@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+import sys
 from typing import Any
 
 import pytest
@@ -20,8 +20,9 @@ requirement = pytest.mark.requirement
 class Source:
     """Loads a value with the number of the load in it. A held one begins, and ends when it is let go."""
 
-    def __init__(self, seconds: int = 60, *, held: bool = False) -> None:
+    def __init__(self, seconds: int = 60, *, held: bool = False, name: str = "value") -> None:
         self.seconds = seconds
+        self.name = name
         self.loads = 0
         self.ended = 0
         self.failure: Exception | None = None
@@ -37,7 +38,7 @@ class Source:
         self.ended += 1
         if self.failure is not None:
             raise self.failure
-        return f"value {number}", self.seconds
+        return f"{self.name} {number}", self.seconds
 
     def let_go(self) -> None:
         """End the loads that are held, and hold no more."""
@@ -86,6 +87,15 @@ async def test_each_key_has_its_own_value_and_keys_are_exact(cache: Cache[str]) 
 async def test_a_value_that_may_not_be_kept_is_loaded_each_time(seconds: int, cache: Cache[str]) -> None:
     source = Source(seconds)
     assert [await cache.get("k", source.load) for _ in range(3)] == ["value 1", "value 2", "value 3"]
+
+
+@requirement("S-433", "A-134")
+async def test_a_value_that_may_not_be_kept_drives_no_other_out(clock: FrozenClock) -> None:
+    cache: Cache[str] = Cache(clock, max_entries=1)
+    kept, passing = Source(), Source(seconds=0)
+    await cache.get("kept", kept.load)
+    await cache.get("passing", passing.load)
+    assert await cache.get("kept", kept.load) == "value 1"
 
 
 @requirement("S-434", "A-134")
@@ -243,42 +253,73 @@ async def test_a_load_that_is_ended_from_outside_ends_its_callers_and_is_not_kep
     assert await cache.get("k", source.load) == "value 2"
 
 
-@requirement("S-434")
-async def test_what_is_forgotten_is_loaded_anew(cache: Cache[str]) -> None:
-    source = Source()
-    await cache.get("k", source.load)
-    cache.forget("other")
-    assert await cache.get("k", source.load) == "value 1"
-    cache.forget("k")
-    assert await cache.get("k", source.load) == "value 2"
+# ── renewal ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@requirement("S-434", "A-135")
-async def test_a_load_that_was_under_way_when_its_key_was_forgotten_serves_its_callers_and_nobody_else(
-    cache: Cache[str],
+@requirement("S-229", "S-433")
+async def test_a_renewed_value_takes_the_place_of_the_kept_one_once_it_is_loaded(
+    cache: Cache[str], clock: FrozenClock
 ) -> None:
-    old, new = Source(held=True), Source(held=True)
-    early = asyncio.create_task(cache.get("k", old.load))
+    old, new = Source(seconds=60, name="old"), Source(seconds=600, held=True, name="new")
+    await cache.get("k", old.load)
+    renewing = [asyncio.create_task(cache.renew("k", new.load)) for _ in range(3)]
     await settled()
-    cache.forget("k")
-    late = asyncio.create_task(cache.get("k", new.load))
-    await settled()
-    assert (old.loads, new.loads) == (1, 1)
+    async with asyncio.timeout(3):
+        assert await cache.get("k", old.load) == "old 1"
     new.let_go()
-    assert await late == "value 1"
-    new.seconds = 0
-    old.let_go()
-    assert await early == "value 1"
-    assert await cache.get("k", Source().load) == "value 1"
-    assert new.loads == 1
-    cache.forget("k")
-    assert await cache.get("k", new.load) == "value 2"
+    assert await asyncio.gather(*renewing) == ["new 1"] * 3
+    clock.advance(599)
+    assert await cache.get("k", old.load) == "new 1"
+
+
+@requirement("S-229", "S-434")
+async def test_a_renewal_that_fails_leaves_the_kept_value_where_it_is(cache: Cache[str], clock: FrozenClock) -> None:
+    source = Source(seconds=60)
+    await cache.get("k", source.load)
+    source.failure = FetchFailed("its answer has the status 500")
+    with pytest.raises(FetchFailed):
+        await cache.renew("k", source.load)
+    assert await cache.get("k", source.load) == "value 1"
+    clock.advance(60)
+    with pytest.raises(FetchFailed):
+        await cache.get("k", source.load)
+
+
+@requirement("S-433", "A-134")
+async def test_a_renewed_value_that_may_not_be_kept_ends_the_kept_one(cache: Cache[str]) -> None:
+    source = Source(seconds=60)
+    await cache.get("k", source.load)
+    source.seconds = 0
+    assert await cache.renew("k", source.load) == "value 2"
+    assert await cache.get("k", source.load) == "value 3"
+
+
+@requirement("S-229", "A-135")
+async def test_a_renewal_joins_the_load_that_is_under_way_and_needs_no_kept_value(cache: Cache[str]) -> None:
+    source = Source(held=True)
+    callers = [asyncio.create_task(ask("k", source.load)) for ask in (cache.get, cache.renew, cache.get)]
+    await settled()
+    source.let_go()
+    assert await asyncio.gather(*callers) == ["value 1"] * 3
+    assert await cache.renew("other", source.load) == "value 2"
+
+
+@requirement("A-134")
+async def test_a_renewed_value_counts_as_used_just_now(clock: FrozenClock) -> None:
+    cache: Cache[str] = Cache(clock, max_entries=2)
+    source = Source()
+    for key in ("a", "b"):
+        await cache.get(key, source.load)
+    await cache.renew("a", source.load)
+    await cache.get("c", source.load)
+    assert await cache.get("a", source.load) == "value 3"
 
 
 @requirement("A-135")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="event loops start tasks eagerly from Python 3.12 on")
 async def test_a_load_that_never_waits_is_kept_too_where_the_loop_starts_tasks_eagerly(cache: Cache[str]) -> None:
     loop = asyncio.get_running_loop()
-    eager: Callable[..., Any] | None = getattr(asyncio, "eager_task_factory", None)
+    eager: Any = vars(asyncio)["eager_task_factory"]
     loop.set_task_factory(eager)
     try:
         source = Source()

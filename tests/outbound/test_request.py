@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 requirement = pytest.mark.requirement
 
 
-@requirement("A-144", "S-464")
+@requirement("A-144", "S-464", "C-072")
 @pytest.mark.parametrize(
     ("url", "line", "host"),
     [

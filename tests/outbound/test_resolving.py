@@ -157,7 +157,7 @@ async def test_an_allowed_network_may_be_reached_by_any_name_port_and_literal(in
     assert internet.queries == ["m1.test", "clients", "x.internal"]
 
 
-@requirement("S-430", "S-464", "A-117", "A-118", "A-121")
+@requirement("S-430", "S-464", "A-117", "A-118", "A-121", "C-070")
 @pytest.mark.parametrize(
     ("url", "addresses"),
     [

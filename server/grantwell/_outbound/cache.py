@@ -42,15 +42,13 @@ class Cache(Generic[T]):
         return flight.result()
 
     async def renew(self, key: str, load: Callable[[], Awaitable[tuple[T, int]]]) -> T:
-        """The value of `key` from a load that begins now, or is under way; until it lands, others get the kept one."""
+        """The value of `key` from a load that begins now, or is under way, though one is kept.
+
+        Until it lands, `get` answers with the kept value; if it fails, that stays.
+        """
         flight = self._flights.get(key) or self._start(key, load)
         await asyncio.wait((flight,))
         return flight.result()
-
-    def forget(self, key: str) -> None:
-        """Keep no value of `key`, not even of a load that is under way."""
-        self._entries.pop(key, None)
-        self._flights.pop(key, None)
 
     def _start(self, key: str, load: Callable[[], Awaitable[tuple[T, int]]]) -> asyncio.Task[T]:
         # Not create_task: where the loop starts tasks eagerly, the flight would be over before it is written down.
@@ -64,15 +62,17 @@ class Cache(Generic[T]):
         try:
             value, seconds = await load()
         finally:
-            wanted = self._flights.get(key) is asyncio.current_task()
-            if wanted:
-                del self._flights[key]
-        if wanted and seconds > 0:
+            self._flights.pop(key, None)
+        self._keep(key, value, seconds)
+        return value
+
+    def _keep(self, key: str, value: T, seconds: int) -> None:
+        self._entries.pop(key, None)
+        if seconds > 0:
             now = self._clock()
             self._entries[key] = _Entry(value, now, now + seconds)
             if len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
-        return value
 
     def _landed(self, flight: asyncio.Task[T]) -> None:
         self._tasks.discard(flight)
