@@ -245,7 +245,7 @@ async def test_a_load_that_is_ended_from_outside_ends_its_callers_and_is_not_kep
     source = Source(held=True)
     caller = asyncio.create_task(cache.get("k", source.load))
     await settled()
-    for load in cache._tasks:
+    for load in cache._flights.values():
         load.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller

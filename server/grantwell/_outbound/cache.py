@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 MAX_ENTRIES = 256
@@ -21,7 +22,6 @@ class Cache(Generic[T]):
         self._max_entries = max_entries
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
         self._flights: dict[str, asyncio.Task[T]] = {}
-        self._tasks: set[asyncio.Task[T]] = set()
 
     async def get(self, key: str, load: Callable[[], Awaitable[tuple[T, int]]]) -> T:
         """The value of `key`: kept from earlier, or from `load`, which answers with it and the seconds to keep it.
@@ -54,15 +54,11 @@ class Cache(Generic[T]):
         # Not create_task: where the loop starts tasks eagerly, the flight would be over before it is written down.
         flight = asyncio.Task(self._fly(key, load))
         self._flights[key] = flight
-        self._tasks.add(flight)
-        flight.add_done_callback(self._landed)
+        flight.add_done_callback(partial(self._landed, key))
         return flight
 
     async def _fly(self, key: str, load: Callable[[], Awaitable[tuple[T, int]]]) -> T:
-        try:
-            value, seconds = await load()
-        finally:
-            self._flights.pop(key, None)
+        value, seconds = await load()
         self._keep(key, value, seconds)
         return value
 
@@ -74,8 +70,8 @@ class Cache(Generic[T]):
             if len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
 
-    def _landed(self, flight: asyncio.Task[T]) -> None:
-        self._tasks.discard(flight)
+    def _landed(self, key: str, flight: asyncio.Task[T]) -> None:
+        del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # looked at, for nobody else does if all who waited were cancelled
 
