@@ -164,7 +164,7 @@ async def test_many_keys_leave_no_more_than_the_allowed_number_of_values(cache: 
     assert len(cache._entries) == MAX_ENTRIES
     assert not cache._flights
     await settled()
-    assert not cache._tasks
+    assert not cache._flights
 
 
 # ── one flight ─────────────────────────────────────────────────────────────────────────────────────────────────────
