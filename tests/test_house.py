@@ -221,6 +221,7 @@ def _objections(source: str, *, may_assert: bool = False) -> list[tuple[int, str
     return sorted(found)
 
 
+@pytest.mark.requirement("A-296", "D-16")
 def test_server_and_storage_hold_nothing_that_security_forbids() -> None:
     found = [
         f"{name}:{line} {objection}"
@@ -242,6 +243,7 @@ def test_storage_and_migrations_take_no_private_name_from_the_server() -> None:
     assert not private, _listed(private)
 
 
+@pytest.mark.requirement("A-296", "D-16")
 @pytest.mark.parametrize(
     "source",
     [

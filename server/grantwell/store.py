@@ -38,6 +38,7 @@ from .transitions import (
     NewGrant,
     NewInteraction,
     Page,
+    ParentToken,
     Purge,
     PurgeResult,
     Redemption,
@@ -71,6 +72,7 @@ __all__ = [
     "NewGrant",
     "NewInteraction",
     "Page",
+    "ParentToken",
     "Purge",
     "PurgeResult",
     "Redemption",
@@ -143,8 +145,8 @@ class Store(ThrottleStore, Protocol):
     async def add_grant(self, new: NewGrant) -> Literal["added", "client_gone", "interaction_closed"]:
         """Store a consent, and close its interaction in the same transaction."""
 
-    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
-        """Store a grant with its access token. "claimed": what it was issued for had been used before."""
+    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed", "stale"]:
+        """Store a grant with its access token. "claimed": its claim was made before; "stale": its parent has ended."""
 
     async def get_code(self, grant_id: str, code: Digest) -> IssuedCode | None:
         """The code of this grant with this digest, redeemed or not, whatever became of its grant."""

@@ -95,6 +95,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentToken:
+    """An access token of another grant, which must be live when something is issued for it."""
+
+    grant_id: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionKey:
     """The interaction that a grant answers, and the browser it belongs to."""
 
@@ -124,14 +132,15 @@ class DirectGrant:
     """A grant that begins with an access token and has no code and no refresh token, because nobody was asked.
 
     It is stored as exchanged and last used at `now`, at generation 1. `claim` is what it was issued for and may be
-    used once. `keep_newest`: beyond that many exchanged grants of this user and client, the least recently used end
-    (None: no bound).
+    used once, `parent` a token that must still be live. `keep_newest`: beyond that many exchanged grants of this user
+    and client, the least recently used end (None: no bound).
     """
 
     grant: Grant
     access: AccessToken
     props: SealedProps
     claim: Claim | None
+    parent: ParentToken | None
     keep_newest: int | None
     now: int
 

@@ -64,7 +64,7 @@ def test_migrating_twice_is_harmless(terminal: Terminal) -> None:
     assert terminal.json("clients", "list", GRANTWELL_DATABASE_URL=url) == []
 
 
-@pytest.mark.requirement("G-314")
+@pytest.mark.requirement("G-314", "C-236")
 def test_purging_goes_on_until_nothing_is_left_and_tells_how_far_it_is(
     migrated: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

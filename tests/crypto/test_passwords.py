@@ -96,7 +96,7 @@ async def test_a_damaged_hash_fits_nothing() -> None:
         assert not await hasher.fits("right", damaged)
 
 
-@requirement("S-168", "S-023", "S-246")
+@requirement("S-168", "S-023", "S-246", "D-29")
 async def test_two_at_a_time_32_wait_and_the_next_is_told_to_come_back() -> None:
     hasher = cheap()
     hasher._argon2 = watched = Watched(time_cost=1, memory_cost=64, parallelism=1)

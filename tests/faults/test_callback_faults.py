@@ -278,7 +278,7 @@ async def test_a_callback_may_end_its_own_grant(world: World, script: Scripted, 
     assert len(script.events) == 1
 
 
-@requirement("A-357")
+@requirement("A-357", "D-04")
 async def test_a_callback_that_refreshes_its_own_grant_is_no_deadlock(world: World, script: Scripted) -> None:
     request = await asked(world, "refresh_token", script)
 
@@ -292,7 +292,7 @@ async def test_a_callback_that_refreshes_its_own_grant_is_no_deadlock(world: Wor
     parsed(await request())
 
 
-@requirement("A-357")
+@requirement("A-357", "D-04")
 async def test_a_callback_may_use_the_server_for_other_grants(world: World, script: Scripted) -> None:
     request = await asked(world, "refresh_token", script)
 

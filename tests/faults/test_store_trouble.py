@@ -56,7 +56,7 @@ def _options(asks: bool) -> dict[str, Any]:
     return {"token_exchange_callback": _callback} if asks else {}
 
 
-@requirement("F-005", "F-006", "D-06", "F-081", "D-23")
+@requirement("F-005", "F-006", "D-06", "F-081", "D-23", "C-140")
 @MOMENTS
 @CALLBACKS
 async def test_an_exchange_can_be_repeated_after_any_trouble(store: Any, moment: Moment, asks: bool) -> None:
@@ -86,7 +86,7 @@ async def test_an_exchange_can_be_repeated_after_any_trouble(store: Any, moment:
         assert lost == (1 if moment == "after" else 0)
 
 
-@requirement("F-007", "F-009", "D-06", "F-081", "D-23", "D-14")
+@requirement("F-007", "F-009", "D-06", "F-081", "D-23", "D-14", "C-149")
 @MOMENTS
 @CALLBACKS
 async def test_a_refresh_can_be_repeated_after_any_trouble(store: Any, moment: Moment, asks: bool) -> None:

@@ -187,7 +187,7 @@ def challenge_in(refusal: Facts) -> dict[str, Any]:
     return {"status": refusal["status"], "scheme": challenge["scheme"]} | parameters
 
 
-@requirement("G-340", "S-025", "S-035", "S-038", "S-043", "S-140", "S-173", "S-201", "S-211", "S-212", "S-213")
+@requirement("S-025", "S-035", "S-038", "S-043", "S-140", "S-173", "S-201", "S-211", "S-212", "S-213", "G-326")
 @requirement("S-113", "S-125", "S-247", "S-252", "S-322")
 @each_method
 @each_library
@@ -341,7 +341,7 @@ def mcp_settings(demo: Demo, sdk: str, mode: str = "", method: str = "none") -> 
     return {"SERVER": f"{demo.url}/mcp", "REDIRECT": MCP_REDIRECT, "SDK": sdk, "MODE": mode, "METHOD": method}
 
 
-@requirement("G-341", "S-066", "S-098", "S-099", "S-173", "S-259", "S-322", "S-410")
+@requirement("S-066", "S-098", "S-099", "S-173", "S-259", "S-322", "S-410", "G-327")
 @each_mode
 async def test_the_typescript_sdk_comes_from_the_401_to_its_tools(
     node: Node, demo: Demo, person: Person, sdk: str, mode: str

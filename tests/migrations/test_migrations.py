@@ -162,7 +162,7 @@ def test_the_tables_of_another_program_are_left(path: Path, url: str) -> None:
     assert tables(path) == {"notes", *metadata.tables, "oauth_schema_version"}
 
 
-@pytest.mark.requirement("F-071")
+@pytest.mark.requirement("F-071", "D-33")
 def test_of_processes_that_migrate_at_once_one_does_and_the_others_wait(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(
@@ -248,7 +248,7 @@ def test_a_lock_that_is_not_had_in_time_leaves_nothing_behind(
     assert "oauth_grants" in tables(path)
 
 
-@pytest.mark.requirement("F-099")
+@pytest.mark.requirement("F-099", "D-33")
 @pytest.mark.parametrize(("first", "index"), LAST_INDEXES)
 def test_a_migration_that_fails_midway_leaves_the_schema_as_it_was(
     path: Path, url: str, first: str | None, index: str

@@ -138,7 +138,7 @@ def test_an_error_has_its_place_in_the_challenge_and_each_parameter_stands_once(
     )
 
 
-@requirement("A-275", "S-105", "S-015")
+@requirement("A-275", "S-105", "S-015", "D-24")
 @given(st.text(), st.text(), st.text(min_size=1), st.text())
 def test_no_value_can_break_out_of_its_quotes(metadata: str, scope: str, error: str, description: str) -> None:
     value = challenge(resource_metadata=metadata or "x", scopes=[scope], error=error, description=description)

@@ -54,7 +54,7 @@ def registered(**changes: Any) -> Client:
     return Client(**(values | changes))
 
 
-@requirement("S-396", "A-096")
+@requirement("S-396", "A-096", "C-048")
 def test_the_defaults_are_those_of_rfc_7591(settings: Settings) -> None:
     assert accepted(settings) == ClientMetadata(
         name=None,
@@ -160,7 +160,7 @@ def test_grant_types_are_narrowed_and_never_added(
     assert accepted(settings, grant_types=wanted).grant_types == granted
 
 
-@requirement("A-095", "S-397", "S-033")
+@requirement("A-095", "S-397", "S-033", "C-050")
 @pytest.mark.parametrize(
     "members",
     [
@@ -210,7 +210,7 @@ def test_the_authentication_method_is_negotiated(
     assert parsed.metadata == {}
 
 
-@requirement("A-097", "C-051", "S-411")
+@requirement("A-097", "C-051", "S-411", "C-052")
 @pytest.mark.parametrize(
     "members",
     [
@@ -270,7 +270,7 @@ TYPED += ["token_endpoint_auth_signing_alg", "token_endpoint_auth_signing_alg_va
 TYPED += ["client_name#de", "logo_uri#de"]
 
 
-@requirement("A-097", "S-399")
+@requirement("A-097", "S-399", "C-046")
 @pytest.mark.parametrize("name", TYPED)
 @pytest.mark.parametrize("value", [None, 7, True, {}, [None], [[]]])
 def test_a_member_of_the_wrong_type_is_refused(name: str, value: object, settings: Settings) -> None:

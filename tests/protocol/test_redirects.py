@@ -235,7 +235,7 @@ REFUSED: dict[str, list[object]] = {
 }
 
 
-@requirement(*REFUSED, "S-394", "S-395", "S-449", "S-450", "S-452", "S-174", "S-180", "S-136")
+@requirement(*REFUSED, "S-394", "S-395", "S-449", "S-450", "S-452", "S-174", "S-180", "S-136", "C-086", "C-062")
 @pytest.mark.parametrize(
     "uri", [pytest.param(uri, id=f"{rule}-{i}") for rule, uris in REFUSED.items() for i, uri in enumerate(uris)]
 )
@@ -304,7 +304,7 @@ def test_any_port_matches_on_loopback(host: str, port: str) -> None:
         assert is_loopback(registered)
 
 
-@requirement("S-448", "A-020", "A-021", "A-022", "A-023", "A-024")
+@requirement("S-448", "A-020", "A-021", "A-022", "A-023", "A-024", "C-088", "C-089")
 @pytest.mark.parametrize(
     "presented",
     [
@@ -339,7 +339,7 @@ def test_the_port_is_all_that_may_differ_on_loopback(presented: str) -> None:
     assert not matching_redirect_uri(["http://127.0.0.1/cb", "http://127.0.0.1:3000/cb"], presented)
 
 
-@requirement("A-020", "S-447")
+@requirement("A-020", "S-447", "C-088")
 @pytest.mark.parametrize(
     "presented", ["http://127.0.0.1:9/cb", "http://localhost.evil.test/cb", "http://LOCALHOST:9/cb"]
 )

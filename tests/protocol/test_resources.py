@@ -13,7 +13,7 @@ from grantwell.errors import OAuthError
 requirement = pytest.mark.requirement
 
 
-@requirement("S-327")
+@requirement("S-327", "C-193")
 @pytest.mark.parametrize(
     "text", ["https://as.test/api", "HTTPS://AS.TEST/api", "https://As.Test/api", "https://as.test:443/api"]
 )
@@ -33,7 +33,7 @@ def test_a_whole_site_is_named_with_and_without_a_slash(text: str, bare_settings
     assert parse_resource(text, slashed) == "https://as.test/"
 
 
-@requirement("S-320", "S-321", "S-328", "S-329", "S-059", "A-205", "A-160")
+@requirement("S-320", "S-321", "S-328", "S-329", "S-059", "A-205", "A-160", "C-193")
 @pytest.mark.parametrize(
     "text",
     [

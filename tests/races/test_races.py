@@ -93,7 +93,7 @@ async def test_eight_parallel_refreshes_get_one_successor_and_nobody_loses_the_g
         await _work_everywhere(worlds, client, tokens)
 
 
-@requirement("A-176", "F-067", "S-250")
+@requirement("A-176", "F-067", "S-250", "F-084")
 async def test_processes_that_share_a_credential_and_lose_answers_keep_the_grant(worlds: list[World]) -> None:
     chance = random.Random(2)
     client = await worlds[0].register()

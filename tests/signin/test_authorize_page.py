@@ -84,7 +84,7 @@ async def test_without_a_proven_client_and_redirect_uri_nobody_is_sent_anywhere(
     assert read(answer).named("a") == []
 
 
-@pytest.mark.requirement("A-232", "S-154")
+@pytest.mark.requirement("A-232", "S-154", "S-151")
 @pytest.mark.parametrize("prompt", ["none", "none login", "consent none"])
 async def test_a_silent_request_never_gets_a_code(place: Place, browser: Browser, prompt: str) -> None:
     stranger, trusted = await place.client(), await place.trusted_client()
@@ -101,7 +101,7 @@ async def test_a_silent_request_never_gets_a_code(place: Place, browser: Browser
     assert "code" not in known
 
 
-@pytest.mark.requirement("S-154")
+@pytest.mark.requirement("S-154", "S-151")
 async def test_a_client_may_want_the_user_to_sign_in_anew(place: Place, browser: Browser) -> None:
     await browser.sign_in()
     answer = await browser.authorize(await place.client(), prompt="login")
@@ -174,7 +174,7 @@ async def test_other_methods_are_refused_and_head_does_nothing(place: Place, bro
             assert "set-cookie" not in (await browser.http.head(path)).headers
 
 
-@pytest.mark.requirement("S-005", "A-223")
+@pytest.mark.requirement("S-005", "A-223", "D-25")
 async def test_pages_have_no_cors(place: Place, browser: Browser) -> None:
     headers = {"Origin": "https://evil.test"}
     for path in ("/authorize", "/signin", "/consent", "/signin.css"):
@@ -182,7 +182,7 @@ async def test_pages_have_no_cors(place: Place, browser: Browser) -> None:
             assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.requirement("A-244", "S-167")
+@pytest.mark.requirement("A-244", "S-167", "D-25")
 async def test_no_endpoint_sets_or_reads_a_cookie(place: Place, browser: Browser) -> None:
     await browser.sign_in()
     client = await place.client()

@@ -248,7 +248,7 @@ async def test_ids_of_requests_have_192_random_bits(place: Place, browser: Brows
     assert {len(i) for i in ids} == {32}
 
 
-@pytest.mark.requirement("A-227", "S-158")
+@pytest.mark.requirement("A-227", "S-158", "D-26")
 async def test_the_answer_decides_nothing_but_yes_no_and_fewer_scopes(place: Place, browser: Browser) -> None:
     client = await place.client()
     page = await browser.asked(client, scope="read write")

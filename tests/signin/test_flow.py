@@ -42,7 +42,7 @@ async def test_a_user_who_signs_in_and_allows_gives_the_client_a_token(place: Pl
     assert called["scopes"] == ["read"]
 
 
-@pytest.mark.requirement("S-159", "A-231")
+@pytest.mark.requirement("S-159", "A-231", "A-132", "D-27")
 async def test_a_user_is_asked_again_however_often_they_allowed_before(place: Place, browser: Browser) -> None:
     client = await place.client()
     await browser.answer(await browser.asked(client))

@@ -38,7 +38,7 @@ async def test_after_ten_wrong_passwords_an_address_has_to_wait(place: Place, br
     assert (await browser.sign_in(page)).status_code == 303
 
 
-@pytest.mark.requirement("A-249")
+@pytest.mark.requirement("A-249", "D-29")
 async def test_the_owner_gets_in_from_elsewhere_while_somebody_guesses(place: Place, browser: Browser) -> None:
     page = await browser.get("/signin")
     for _ in range(30):
@@ -166,7 +166,7 @@ async def test_waiting_begins_at_the_same_try_for_everybody_and_says_the_same(pl
     assert len(texts) == 1
 
 
-@pytest.mark.requirement("A-250", "A-297")
+@pytest.mark.requirement("A-250", "A-297", "D-29")
 async def test_every_try_costs_one_hash_whoever_is_named() -> None:
     hasher = CountingHasher()
     async with running_place(MemoryStore(), hasher=hasher) as place:

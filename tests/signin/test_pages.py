@@ -108,7 +108,7 @@ def test_what_is_not_markup_is_escaped_on_its_way_into_it() -> None:
     assert element("input", name="x", class_="y") == '<input name="x" class="y">'
 
 
-@pytest.mark.requirement("S-160", "S-161", "S-163", "A-241")
+@pytest.mark.requirement("S-160", "S-161", "S-163", "A-241", "D-28")
 async def test_the_question_says_who_asks_for_what_and_where_the_answer_goes(place: Place, browser: Browser) -> None:
     client = await place.client(client_name="AS administrator", redirect_uris=["https://xn--80ak6aa92e.com:8443/cb"])
     page = await browser.asked(client, scope="read write")
@@ -156,7 +156,7 @@ async def test_an_answer_to_this_computer_is_warned_of(redirect_uri: str, host: 
         assert (texts.ON_THIS_COMPUTER in read(page).words) == is_local
 
 
-@pytest.mark.requirement("S-165", "S-157")
+@pytest.mark.requirement("S-165", "S-157", "A-142")
 async def test_links_of_a_client_open_without_a_trace(place: Place, browser: Browser) -> None:
     links = {
         "client_uri": "https://c1.test/?a=1&b=2",
@@ -241,7 +241,7 @@ async def test_the_question_tells_nothing_about_other_users(place: Place) -> Non
     assert read(await first.asked(client)).words == before
 
 
-@pytest.mark.requirement("S-155", "S-156", "S-157", "A-234", "A-238", "A-239")
+@pytest.mark.requirement("S-155", "S-156", "S-157", "A-234", "A-238", "A-239", "D-28")
 async def test_every_page_forbids_frames_scripts_and_what_comes_from_elsewhere(place: Place, browser: Browser) -> None:
     client = await place.client()
     consent = await browser.asked(client)

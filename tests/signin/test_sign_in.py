@@ -48,7 +48,7 @@ async def test_on_this_machine_without_tls_the_cookie_has_another_name() -> None
         assert with_other_host.status_code == 421
 
 
-@pytest.mark.requirement("A-242", "S-170")
+@pytest.mark.requirement("A-242", "S-170", "D-29")
 async def test_the_session_id_changes_at_sign_in_and_the_old_one_is_dead(place: Place, browser: Browser) -> None:
     page = await browser.get("/signin")
     planted = browser.cookie

@@ -173,6 +173,7 @@ async def test_every_method_is_looked_at_here() -> None:
     assert [name for name in methods if f"{name}(" not in used] == []
 
 
+@pytest.mark.requirement("A-307")
 async def test_no_statement_scans_a_table(store: SQLStore, database: Path) -> None:
     statements = recorded(store)
     await use_every_method(store)
@@ -187,6 +188,7 @@ async def test_no_statement_scans_a_table(store: SQLStore, database: Path) -> No
     assert not scans
 
 
+@pytest.mark.requirement("A-307")
 async def test_a_listing_is_not_sorted_but_read_in_its_order(store: SQLStore, database: Path) -> None:
     statements = recorded(store)
     await use_every_listing(store)

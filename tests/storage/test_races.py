@@ -154,7 +154,7 @@ async def test_of_racing_registrations_from_one_address_no_more_than_its_quota_a
     assert stored == {label for label, outcome in outcomes.items() if outcome == "registered"}
 
 
-@pytest.mark.requirement("A-107")
+@pytest.mark.requirement("A-107", "F-070")
 async def test_an_initial_access_token_that_is_used_in_four_processes_registers_one_client(
     store: SQLStore, processes: list[Racer]
 ) -> None:

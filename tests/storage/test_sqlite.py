@@ -56,6 +56,7 @@ async def test_closing_leaves_one_file_and_no_thread(url: str, database: Path) -
     await store.close()
 
 
+@pytest.mark.requirement("D-03")
 @pytest.mark.parametrize("side", ["write", "read"])
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -82,6 +83,7 @@ async def test_a_connection_for_reading_cannot_write(store: SQLStore) -> None:
     assert await store.get_client(CLIENT) is None
 
 
+@pytest.mark.requirement("F-036", "D-03")
 async def test_every_transaction_begins_with_the_write_lock(store: SQLStore) -> None:
     statements: list[str] = []
     session = store._database._session
@@ -118,6 +120,7 @@ async def test_a_read_that_would_have_to_wait_on_the_loop_waits_in_a_thread(stor
     assert await live(store, "a2") is None
 
 
+@pytest.mark.requirement("F-035")
 async def test_a_lock_that_another_process_holds_stops_writes_within_the_budget_and_no_read(
     store: SQLStore, database: Path
 ) -> None:
@@ -148,6 +151,7 @@ async def test_writes_wait_for_a_lock_that_is_given_back(store: SQLStore, databa
     assert await write == "rotated"
 
 
+@pytest.mark.requirement("D-31")
 async def test_trouble_is_told_without_values(store: SQLStore, database: Path) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("DROP TABLE oauth_users")
@@ -169,6 +173,7 @@ async def test_a_mistake_of_ours_is_not_taken_for_trouble(store: SQLStore) -> No
     assert await store.get_client(CLIENT) == client()
 
 
+@pytest.mark.requirement("D-31")
 async def test_the_driver_logs_no_values(url: str, caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("aiosqlite").setLevel(logging.NOTSET)
     store = SQLStore(url)
@@ -198,6 +203,7 @@ async def _assert_not_open(store: SQLStore) -> None:
             await call
 
 
+@pytest.mark.requirement("F-074")
 async def test_a_store_that_was_opened_before_a_fork_is_unavailable(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +297,7 @@ async def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path
     assert path.read_bytes() == before
 
 
+@pytest.mark.requirement("D-32")
 @pytest.mark.parametrize(
     ("version", "says"),
     [
@@ -328,6 +335,7 @@ async def test_a_path_with_odd_characters_names_that_file(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.requirement("F-032", "D-32")
 def test_a_file_system_without_a_write_ahead_log_is_refused(database: Path) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")

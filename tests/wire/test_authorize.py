@@ -109,7 +109,7 @@ async def test_an_unproven_client_or_redirect_uri_is_told_where_the_browser_is(
     await world.code(client)
 
 
-@requirement("S-137", "S-132")
+@requirement("S-137", "S-132", "C-087")
 async def test_the_redirect_uri_may_be_left_out_where_there_is_only_one(world: World) -> None:
     one = await world.register()
     two = await world.register(redirect_uris=[REDIRECT, "https://c1.test/b"])
@@ -118,7 +118,7 @@ async def test_the_redirect_uri_may_be_left_out_where_there_is_only_one(world: W
     assert_shown_locally(await world.authorize(two, redirect_uri=None))
 
 
-@requirement("S-138", "A-037", "S-033", "S-012", "S-179")
+@requirement("S-138", "A-037", "S-033", "S-012", "S-179", "C-108")
 @pytest.mark.parametrize(
     ("response_type", "error"),
     [
@@ -144,7 +144,9 @@ async def test_only_the_response_mode_query_is_supported(world: World, mode: str
     assert "code" in answer_parameters(await world.authorize(client, response_mode="query"))
 
 
-@requirement("S-139", "S-140", "S-141", "S-142", "S-143", "A-039", "A-040", "A-041", "A-042", "S-453", "S-036")
+@requirement(
+    "S-139", "S-140", "S-141", "S-142", "S-143", "A-039", "A-040", "A-041", "A-042", "S-453", "S-036", "C-090", "C-091"
+)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -309,7 +311,7 @@ async def test_a_resource_that_is_not_of_this_server_is_invalid_target(world: Wo
     assert_redirected(await world.authorize(await world.register(), resource=resource), "invalid_target")
 
 
-@requirement("S-324", "S-322", "S-326", "S-327", "A-208", "S-319")
+@requirement("S-324", "S-322", "S-326", "S-327", "A-208", "S-319", "C-094")
 async def test_a_request_without_resource_gets_the_default_ones() -> None:
     for default, audience in [(None, [R1, R2]), ([R2], R2)]:
         async with running_world(MemoryStore(), default_resources=default) as world:
@@ -351,7 +353,7 @@ async def test_scopes_are_the_default_ones_or_those_asked_for_as_far_as_the_reso
         assert_redirected(answer, "invalid_scope")
 
 
-@requirement("S-145", "S-147", "S-408", "A-094", "S-467")
+@requirement("S-145", "S-147", "S-408", "A-094", "S-467", "C-204")
 async def test_default_scopes_and_the_limits_of_a_client_hold_together() -> None:
     async with running_world(MemoryStore(), default_scopes=["write"]) as world:
         free = await world.register()
@@ -421,7 +423,7 @@ async def test_an_error_says_whether_an_operator_vouches_for_the_redirect_uri(wo
         assert caught.value.trusted is trusted
 
 
-@requirement("A-015", "S-180", "S-136")
+@requirement("A-015", "S-180", "S-136", "D-19")
 async def test_a_stored_redirect_uri_that_is_not_acceptable_gets_no_answer(world: World) -> None:
     """An operator took a scheme off the list after a client had registered it."""
     store = MemoryStore()

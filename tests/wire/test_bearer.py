@@ -199,7 +199,7 @@ async def test_strange_bytes_in_the_header_are_never_an_error_of_the_server(worl
             assert b" 400 " in status or b" 401 " in status, (header, status)
 
 
-@requirement("A-261", "S-085", "S-087", "S-018", "S-088", "A-274")
+@requirement("A-261", "S-085", "S-087", "S-018", "S-088", "A-274", "S-086")
 async def test_a_token_anywhere_else_does_not_count_and_beside_the_header_is_refused(world: World) -> None:
     token = (await world.tokens(await world.register())).access
     body = {"access_token": token}
@@ -231,7 +231,7 @@ async def test_a_token_works_at_the_resources_it_names_alone(world: World) -> No
                 assert answer.json()["error"] == "invalid_token"
 
 
-@requirement("A-209", "S-020", "S-113", "A-265")
+@requirement("A-209", "S-020", "S-113", "A-265", "D-21")
 async def test_the_audience_is_compared_with_the_settings_and_never_with_the_request(world: World) -> None:
     client = await world.register()
     elsewhere = (await world.tokens(client, resource=R2, scope="read")).access
@@ -254,7 +254,7 @@ async def test_a_token_is_dead_from_its_end_on(world: World) -> None:
     assert_challenged(await world.call(token), "invalid_token")
 
 
-@requirement("A-262", "S-125", "D-09", "A-331")
+@requirement("A-262", "S-125", "D-09", "A-331", "C-211")
 async def test_a_revoked_token_is_refused_by_the_next_call(world: World) -> None:
     client = await world.register()
     tokens = await world.tokens(client)
@@ -264,7 +264,7 @@ async def test_a_revoked_token_is_refused_by_the_next_call(world: World) -> None
     assert (await world.refresh(client, tokens.refresh)).status_code == 200
 
 
-@requirement("S-091", "S-102", "S-103", "A-219", "A-218", "C-213")
+@requirement("S-091", "S-102", "S-103", "A-219", "A-218", "C-213", "C-204")
 async def test_too_little_scope_is_403_with_all_the_scopes_that_would_do() -> None:
     ran: list[str] = []
 
@@ -398,7 +398,7 @@ async def test_a_store_in_trouble_is_a_503_that_says_nothing_about_the_token() -
         assert (await world.call(token)).status_code == 200
 
 
-@requirement("S-108", "S-090", "A-275", "C-208")
+@requirement("S-108", "S-090", "A-275", "C-208", "D-24")
 @pytest.mark.parametrize("path", ['/api/"><x', "/api/%0d%0aX:1", "/api/%E2%82%AC", "/api/" + "x" * 8000, "/api/é"])
 async def test_a_challenge_carries_configured_urls_alone(world: World, path: str) -> None:
     token = (await world.tokens(await world.register())).access

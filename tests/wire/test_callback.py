@@ -208,7 +208,7 @@ async def test_a_lost_answer_is_given_again_without_asking_the_callback(world: W
     assert len(script.events) == 1
 
 
-@requirement("A-185", "C-160")
+@requirement("A-185", "C-160", "C-243")
 async def test_after_new_props_both_live_tokens_open_them_and_old_access_tokens_the_old(
     world: World, script: Scripted
 ) -> None:

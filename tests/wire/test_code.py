@@ -129,7 +129,7 @@ async def test_another_client_gets_nothing_for_a_code_and_the_owner_keeps_it(wor
     assert (await world.call(tokens.access)).status_code == 200
 
 
-@requirement("A-062", "S-176", "S-231", "D-08")
+@requirement("A-062", "S-176", "S-231", "D-08", "C-098")
 @pytest.mark.parametrize(("seconds", "works"), [(-1, True), (0, False), (1, False), (86_400, False)])
 @pytest.mark.parametrize(("redirect", "lifetime"), [(REDIRECT, 60), ("http://127.0.0.1/cb", 300)])
 async def test_a_code_ends_at_the_second(world: World, seconds: int, works: bool, redirect: str, lifetime: int) -> None:
@@ -157,7 +157,7 @@ async def test_a_code_from_the_future_is_refused_beyond_a_minute(world: World, s
         parsed(await world.exchange(client, code))
 
 
-@requirement("S-234", "S-235", "S-238", "A-068", "C-133", "A-067", "C-134", "S-243")
+@requirement("S-234", "S-235", "S-238", "A-068", "C-133", "A-067", "C-134", "S-243", "C-091")
 @pytest.mark.parametrize(
     ("verifier", "error"),
     [
@@ -292,7 +292,7 @@ async def test_a_replay_after_the_end_of_the_grant_is_refused(world: World) -> N
     refused(await world.exchange(client, code), "invalid_grant")
 
 
-@requirement("A-058", "S-242", "C-119")
+@requirement("A-058", "S-242", "C-119", "C-127")
 async def test_a_replay_that_does_not_prove_possession_ends_nothing(world: World) -> None:
     client = await world.register(token_endpoint_auth_method="client_secret_post")
     stranger = await world.register()
@@ -309,7 +309,7 @@ async def test_a_replay_that_does_not_prove_possession_ends_nothing(world: World
     parsed(await world.refresh(client, tokens.refresh))
 
 
-@requirement("A-064", "S-240", "D-01")
+@requirement("A-064", "S-240", "D-01", "C-139")
 async def test_of_many_concurrent_exchanges_exactly_one_is_answered_with_tokens(world: World) -> None:
     client = await world.register()
     code = await world.code(client)
@@ -340,7 +340,7 @@ async def test_a_code_is_no_other_kind_of_token(world: World) -> None:
             refused(await world.exchange(client, token), "invalid_grant")
 
 
-@requirement("A-067", "S-243", "C-135", "S-245", "S-323", "S-319", "S-326")
+@requirement("A-067", "S-243", "C-135", "S-245", "S-323", "S-319", "S-326", "C-194", "C-201")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -363,7 +363,7 @@ async def test_more_than_was_granted_is_refused_and_the_code_stays(
     assert parsed(await world.exchange(client, code)).raw["scope"] == "read"
 
 
-@requirement("S-245", "S-323", "S-325", "S-326", "S-203", "S-322")
+@requirement("S-245", "S-323", "S-325", "S-326", "S-203", "S-322", "C-194", "C-201")
 async def test_an_exchange_may_narrow_the_access_token_and_the_grant_stays_whole(world: World) -> None:
     client = await world.register()
     narrow = parsed(await world.exchange(client, await world.code(client), scope="read"))
@@ -420,7 +420,7 @@ async def test_a_grant_without_end_says_nothing_of_its_end(store: Any) -> None:
         parsed(await world.refresh(client, tokens.refresh))
 
 
-@requirement("A-203")
+@requirement("A-203", "C-102", "C-104")
 async def test_an_exchange_replaces_the_older_grants_of_the_same_installation(world: World) -> None:
     client = await world.register(redirect_uris=[REDIRECT, "https://c1.test/2"])
     old = await world.tokens(client)
@@ -452,7 +452,7 @@ async def test_an_exchange_does_not_end_a_grant_that_is_younger(world: World) ->
     assert (await world.call(tokens.access)).status_code == 200
 
 
-@requirement("S-209", "A-073")
+@requirement("S-209", "A-073", "C-100")
 async def test_tokens_are_random_and_name_no_user(world: World) -> None:
     client = await world.register()
     seen: set[str] = set()

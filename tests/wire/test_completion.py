@@ -92,7 +92,7 @@ async def test_a_kept_text_that_is_no_request_is_a_value_error(world: World, tex
         await world.provider.helpers.load_authorization_request(text)
 
 
-@requirement("C-095", "C-096", "A-033", "A-216", "A-015", "S-136", "S-177", "S-245")
+@requirement("C-095", "C-096", "A-033", "A-216", "A-015", "S-136", "S-177", "S-245", "D-19", "C-097")
 @pytest.mark.parametrize(
     "tampered",
     [
@@ -250,7 +250,7 @@ async def test_a_user_id_that_cannot_be_stored_is_refused(world: World, user_id:
         await helpers.complete_authorization(asked, user_id=user_id)
 
 
-@requirement("C-237", "D-10", "A-198")
+@requirement("C-237", "D-10", "A-198", "D-11")
 async def test_user_ids_are_compared_whole_whatever_they_contain(world: World) -> None:
     helpers = world.provider.helpers
     client = await world.register()

@@ -127,7 +127,7 @@ async def test_an_observer_that_fails_changes_nothing(kind: str, caplog: pytest.
     assert threading.main_thread() not in threads
 
 
-@requirement("S-473", "A-343", "S-466")
+@requirement("S-473", "A-343", "S-466", "C-226")
 async def test_a_refusal_leaves_one_log_line_whatever_was_sent(caplog: pytest.LogCaptureFixture) -> None:
     async with running_world(MemoryStore()) as world:
         with caplog.at_level(logging.DEBUG, logger="grantwell"):
@@ -143,7 +143,7 @@ async def test_a_refusal_leaves_one_log_line_whatever_was_sent(caplog: pytest.Lo
 # on_error ---------------------------------------------------------------------------------------------------------
 
 
-@requirement("C-222", "C-223", "C-224", "S-108")
+@requirement("C-222", "C-223", "C-224", "S-108", "C-225")
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_on_error_hears_of_every_error_and_may_replace_it(kind: str) -> None:
     heard: list[ErrorEvent] = []

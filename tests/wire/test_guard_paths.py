@@ -164,7 +164,7 @@ async def test_without_credentials_no_method_and_no_header_reaches_the_applicati
     assert wrapped.ran == []
 
 
-@requirement("A-264", "A-267")
+@requirement("A-264", "A-267", "D-22")
 async def test_of_any_path_whatever_the_application_runs_for_a_principal_alone() -> None:
     """The property behind the examples, on the decoded path and on the raw one."""
     wrapped = Wrapped("wrapped")

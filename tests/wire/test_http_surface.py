@@ -149,7 +149,7 @@ async def test_only_a_form_is_read_as_a_form(world: World, content_type: str) ->
             assert answer.json()["error"] == "invalid_client"
 
 
-@requirement("S-023", "A-105", "A-160", "A-055", "F-086")
+@requirement("S-023", "A-105", "A-160", "A-055", "F-086", "D-20")
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("parser", PARSERS)
 async def test_a_body_that_is_too_large_is_refused_on_the_wire(world: World, parser: str, path: str) -> None:
@@ -169,7 +169,7 @@ async def test_a_body_that_is_too_large_is_refused_on_the_wire(world: World, par
             assert b" 4" in answer.split(b"\r\n")[0] or answer == b"", lie
 
 
-@requirement("S-023", "A-283")
+@requirement("S-023", "A-283", "D-20")
 @pytest.mark.parametrize("parser", PARSERS)
 async def test_a_body_that_never_ends_is_refused_in_time(
     world: World, parser: str, monkeypatch: pytest.MonkeyPatch
@@ -272,7 +272,7 @@ async def test_while_the_store_cannot_be_opened_everything_is_503_and_later_it_w
         assert (await http.get(path)).status_code != 503
 
 
-@requirement("S-246", "S-473")
+@requirement("S-246", "S-473", "C-226")
 async def test_an_error_is_told_with_the_client_it_concerns() -> None:
     heard: list[ErrorEvent] = []
 

@@ -56,7 +56,24 @@ async def document(world: World, path: str) -> dict[str, Any]:
     return content
 
 
-@requirement("S-025", "S-028", "S-029", "S-031", "S-032", "S-034", "S-037", "S-040", "S-042", "S-053", "S-055", "C-024")
+@requirement(
+    "S-025",
+    "S-028",
+    "S-029",
+    "S-031",
+    "S-032",
+    "S-034",
+    "S-037",
+    "S-040",
+    "S-042",
+    "S-053",
+    "S-055",
+    "C-024",
+    "C-026",
+    "C-028",
+    "C-031",
+    "C-032",
+)
 async def test_the_server_document_says_what_the_server_is(world: World) -> None:
     assert await document(world, SERVER) == {
         "issuer": ISSUER,
@@ -69,9 +86,9 @@ async def test_the_server_document_says_what_the_server_is(world: World) -> None
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "token_endpoint_auth_methods_supported": METHODS,
-        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
         "revocation_endpoint_auth_methods_supported": METHODS,
-        "revocation_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
+        "revocation_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
         "client_id_metadata_document_supported": True,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
@@ -99,7 +116,7 @@ async def test_another_implementation_finds_the_server_document_valid(options: d
         assert all("?" not in value and "#" not in value for name, value in content.items() if "endpoint" in name[-9:])
 
 
-@requirement("S-038", "S-040", "S-213", "A-280", "S-024")
+@requirement("S-038", "S-040", "S-213", "A-280", "S-024", "C-030")
 async def test_every_advertised_endpoint_and_method_works(world: World) -> None:
     content = await document(world, SERVER)
     for method in content["token_endpoint_auth_methods_supported"]:
@@ -144,7 +161,9 @@ async def test_the_server_document_is_where_clients_of_every_age_look() -> None:
         assert (await world.http.get(f"{ISSUER}/elsewhere{OPENID}")).status_code == 404
 
 
-@requirement("S-066", "S-067", "S-068", "S-069", "S-071", "S-072", "S-074", "S-076", "S-077", "S-079", "C-036", "C-040")
+@requirement(
+    "S-066", "S-067", "S-068", "S-069", "S-071", "S-072", "S-074", "S-076", "S-077", "S-079", "C-036", "C-040", "C-039"
+)
 async def test_each_resource_has_a_document_of_its_own(world: World) -> None:
     assert await document(world, f"{RESOURCE}/api") == {
         "resource": R1,
@@ -161,7 +180,7 @@ async def test_each_resource_has_a_document_of_its_own(world: World) -> None:
     }
 
 
-@requirement("S-080", "A-279", "C-038", "S-030")
+@requirement("S-080", "A-279", "C-038", "S-030", "C-037")
 async def test_another_resource_path_is_404_and_so_is_the_root_of_several(world: World) -> None:
     for path in (
         "",
@@ -224,7 +243,7 @@ async def test_one_spelling_of_issuer_and_resource_is_used_everywhere(issuer: st
             assert not str(value).startswith("http:")
 
 
-@requirement("A-277", "A-281", "S-019", "S-020", "A-278")
+@requirement("A-277", "A-281", "S-019", "S-020", "A-278", "D-21", "C-025")
 @pytest.mark.parametrize("parser", PARSERS)
 async def test_no_header_of_a_request_changes_a_document(world: World, parser: str) -> None:
     lines = [

@@ -143,7 +143,7 @@ async def test_a_client_that_keeps_changing_is_a_refusal_and_no_endless_loop() -
         assert (caught.value.code, caught.value.status) == ("temporarily_unavailable", 503)
 
 
-@requirement("C-230", "S-254", "S-125", "A-262", "D-09")
+@requirement("C-230", "S-254", "S-125", "A-262", "D-09", "C-211")
 async def test_deleting_a_client_ends_its_tokens_and_no_others(world: World) -> None:
     doomed, other = await world.register(), await world.register()
     dead = [await world.tokens(doomed, headers={"x-user": user}) for user in ("u1", "u2")]
@@ -296,7 +296,7 @@ async def test_unwrap_says_what_a_live_access_token_is_and_nothing_of_any_other_
     assert await helpers.unwrap_token(tokens.access) is None
 
 
-@requirement("S-319", "S-323", "A-205", "S-245")
+@requirement("S-319", "S-323", "A-205", "S-245", "C-166", "C-170")
 async def test_an_exchanged_token_is_narrower_and_never_wider_or_longer(world: World) -> None:
     helpers = world.provider.helpers
     client = await world.register()

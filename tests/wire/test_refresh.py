@@ -112,7 +112,7 @@ async def test_an_orphaned_sibling_is_a_racer_at_first_and_later_a_thief(
     await _assert_alive(world, client, second, not ends)
 
 
-@requirement("S-249", "A-172", "D-15")
+@requirement("S-249", "A-172", "D-15", "C-145")
 @pytest.mark.parametrize(("seconds", "ends"), [(0, False), (9, False), (10, True), (29 * DAY, True)])
 async def test_a_retired_token_is_a_racer_at_first_and_then_reuse(world: World, seconds: int, ends: bool) -> None:
     client = await world.register()
@@ -126,7 +126,7 @@ async def test_a_retired_token_is_a_racer_at_first_and_then_reuse(world: World, 
     await _assert_alive(world, client, third, not ends)
 
 
-@requirement("S-249", "D-15")
+@requirement("S-249", "D-15", "C-145")
 @pytest.mark.parametrize("generation", [0, 1, 5, 9])
 async def test_reuse_is_recognised_at_any_age(store: Any, generation: int) -> None:
     events: list[Any] = []
@@ -248,7 +248,7 @@ async def test_parallel_use_of_a_token_and_its_successor_leaves_the_newest_answe
     await _assert_alive(world, client, first, True)
 
 
-@requirement("A-179", "A-181", "S-251", "S-253", "C-148")
+@requirement("A-179", "A-181", "S-251", "S-253", "C-148", "C-201")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -274,7 +274,7 @@ async def test_more_than_the_grant_is_refused_and_nothing_changes(
     assert parsed(await world.refresh(client, first.refresh)).raw["scope"] == "read"
 
 
-@requirement("A-180", "S-251", "S-252", "S-203")
+@requirement("A-180", "S-251", "S-252", "S-203", "C-203")
 async def test_a_narrowed_refresh_narrows_its_access_token_alone(world: World) -> None:
     client = await world.register()
     first = await world.tokens(client)
@@ -332,7 +332,7 @@ async def test_a_lost_answer_whose_access_token_is_gone_comes_with_a_new_one(sto
         assert (await world.call(again.access)).status_code == 200
 
 
-@requirement("A-181", "S-246")
+@requirement("A-181", "S-246", "C-195")
 async def test_a_grant_for_a_resource_that_is_hosted_no_more_has_to_be_asked_for_again(store: Any) -> None:
     async with running_world(store) as world:
         client = await world.register()

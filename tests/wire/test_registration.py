@@ -37,7 +37,7 @@ def assert_refused(answer: httpx.Response, code: str = "invalid_client_metadata"
     assert not set('"\\') & set(body["error_description"])
 
 
-@requirement("S-390", "S-391", "S-396", "S-406", "S-007", "S-014", "A-096", "C-053", "C-054")
+@requirement("S-390", "S-391", "S-396", "S-406", "S-007", "S-014", "A-096", "C-053", "C-054", "C-048")
 async def test_a_minimal_registration_gets_the_defaults_and_one_secret(world: World) -> None:
     answer = await world.http.post("/register", json={"redirect_uris": [REDIRECT]})
     assert answer.status_code == 201
@@ -123,7 +123,24 @@ async def test_the_answer_is_what_is_stored(world: World) -> None:
     ]
 
 
-@requirement("S-394", "S-393", "S-399", "A-014", "A-016", "A-018", "A-026", "A-027", "A-028", "S-449", "S-450", "S-452")
+@requirement(
+    "S-394",
+    "S-393",
+    "S-399",
+    "A-014",
+    "A-016",
+    "A-018",
+    "A-026",
+    "A-027",
+    "A-028",
+    "S-449",
+    "S-450",
+    "S-452",
+    "D-19",
+    "C-045",
+    "C-062",
+    "C-086",
+)
 @pytest.mark.parametrize(
     "uris",
     [
@@ -156,7 +173,9 @@ async def test_redirect_uris_that_are_not_safe_are_refused(world: World, uris: A
         assert_refused(answer, "invalid_redirect_uri")
 
 
-@requirement("S-399", "S-397", "S-398", "S-411", "A-095", "A-097", "A-098", "A-100", "A-101", "S-015", "S-024", "S-468")
+@requirement(
+    "S-399", "S-397", "S-398", "S-411", "A-095", "A-097", "A-098", "A-100", "A-101", "S-015", "S-024", "S-468", "C-046"
+)
 @pytest.mark.parametrize(
     "member",
     [

@@ -115,7 +115,7 @@ async def test_without_one_it_is_refused_before_it_is_accepted(chatting: tuple[W
     assert chat.ran == 0
 
 
-@requirement("A-264", "A-266", "A-267")
+@requirement("A-264", "A-266", "A-267", "D-22")
 async def test_no_spelling_of_a_path_reaches_a_websocket_either(chatting: tuple[World, Chat]) -> None:
     world, chat = chatting
     for path in ("//api/ws", "/x/../api/ws", "/api/../ws", "/./api", "/api\\ws", "/api/\x00", "/API/../api"):

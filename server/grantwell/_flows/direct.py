@@ -8,7 +8,7 @@ from typing import Any
 from ..crypto import PropsOwner, encode_props
 from ..errors import OAuthError
 from ..records import Client, Grant
-from ..store import Claim, DirectGrant
+from ..store import Claim, DirectGrant, ParentToken
 from .context import Context
 from .issuance import DataKey, TokenAnswer, make_access_token, new_grant_id
 
@@ -25,12 +25,14 @@ async def issue(
     ends_at: int,
     now: int,
     claim: Claim | None = None,
+    parent: ParentToken | None = None,
     keep_newest: int | None = None,
     issued_token_type: str | None = None,
 ) -> TokenAnswer:
     """Issue an access token in a grant of its own, which ends with it at `ends_at` (seconds since 1970 UTC).
 
-    Raises OAuthError `invalid_grant` if `claim` was used before, ValueError for props that cannot be stored.
+    Raises OAuthError: `invalid_grant` if `claim` was used before, `invalid_request` if `parent` has ended; ValueError
+    for props that cannot be stored.
     """
     grant = Grant(
         grant_id=new_grant_id(),
@@ -59,10 +61,14 @@ async def issue(
         expires_at=ends_at,
     )
     outcome = await context.store.add_direct_grant(
-        DirectGrant(grant=grant, access=access, props=sealed, claim=claim, keep_newest=keep_newest, now=now)
+        DirectGrant(
+            grant=grant, access=access, props=sealed, claim=claim, parent=parent, keep_newest=keep_newest, now=now
+        )
     )
     if outcome == "claimed":
         raise OAuthError("invalid_grant", reason="the assertion was used before")
+    if outcome == "stale":
+        raise OAuthError("invalid_request", "The subject token is not valid.", reason="it ended meanwhile")
     if outcome == "client_gone":
         raise OAuthError("invalid_client", reason="the client was deleted meanwhile")
     await context.tell("token_issued", now, client_id=client.client_id, user_id=user_id, grant_id=grant.grant_id)

@@ -11,7 +11,7 @@ from ..crypto import Unsealable, digest_of
 from ..errors import OAuthError
 from ..hooks import CrossClientExchange
 from ..records import Client
-from ..store import MAX_GRANTS_OF_SHARED_CLIENT, LiveAccessToken, NewAccessToken
+from ..store import MAX_GRANTS_OF_SHARED_CLIENT, LiveAccessToken, NewAccessToken, ParentToken
 from . import direct
 from .asking import asked
 from .bearer import opened_principal
@@ -42,6 +42,7 @@ async def issue(context: Context, client: Client, form: Parameters, now: int) ->
     audience = _audience(context, live, targets)
     scopes = narrowed_scopes(context.settings, live.token.scopes, parse_scope(form.one("scope")), audience)
     await _ask_policy(context, client, live, scopes, audience)
+    now = context.now()
     principal = opened_principal(context, live, subject_token)
     return await direct.issue(
         context,
@@ -53,6 +54,7 @@ async def issue(context: Context, client: Client, form: Parameters, now: int) ->
         metadata={"exchanged_from": live.grant.grant_id},
         ends_at=min(now + context.settings.access_token_ttl, live.token.expires_at),
         now=now,
+        parent=ParentToken(grant_id=live.grant.grant_id, digest=live.token.digest),
         keep_newest=None if live.grant.user_id is None else MAX_GRANTS_OF_SHARED_CLIENT,
         issued_token_type=ACCESS_TOKEN_TYPE,
     )

@@ -72,7 +72,7 @@ def narrowed_scopes(
     requested = tuple(scope for scope in requested if scope != OFFLINE_ACCESS)
     if any(scope not in ceiling for scope in requested):
         raise OAuthError("invalid_scope", "The scope exceeds what was granted.")
-    declared = settings.scopes_of(audience)
+    declared = settings.scopes_of(audience) - {OFFLINE_ACCESS}
     scopes = tuple(scope for scope in requested or ceiling if scope in declared)
     if requested and not scopes:
         raise OAuthError("invalid_scope", "No resource of the token knows the scope.")

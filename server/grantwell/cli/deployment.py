@@ -13,7 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from grantwell_storage import SQLStore
 
-from ..config import DAY, Resource
+from .._flows.context import Context, Hooks
+from .._http.authorization import OAuthHelpers
+from ..config import DAY, Resource, configure
 from ..crypto import SecretKey
 from ..errors import ConfigurationError
 from ..provider import OAuthProvider
@@ -81,6 +83,29 @@ async def _is_used(store: SQLStore) -> bool:
     clients = await store.list_clients(ClientQuery(limit=1))
     users = await store.list_users(UserQuery(limit=1))
     return bool(clients.items or users.items)
+
+
+def helpers_of(
+    store: SQLStore,
+    secret_key: SecretKey | None,
+    *,
+    scopes: Iterable[str] = (),
+    unused_client_ttl: int | None = 90 * DAY,
+) -> OAuthHelpers:
+    """The operations of a server that is not running; without a key, those that neither read nor write a MAC.
+
+    `scopes` are those that a client may be given. A command does not know which grant types the servers on this
+    database have, so it has them all.
+    """
+    settings = configure(
+        issuer=ANY_ISSUER,
+        prefixes=("/",),
+        resources={"/": Resource(scopes=dict.fromkeys(scopes, ""))},
+        unused_client_ttl=unused_client_ttl,
+        allow_token_exchange=True,
+        trusts_issuers=True,
+    )
+    return OAuthHelpers(Context.of(settings, store, secret_key or SecretKey.generate(), Hooks()))
 
 
 def provider_of(

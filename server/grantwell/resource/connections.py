@@ -95,7 +95,7 @@ class Connections:
         oldest = asyncio.get_running_loop().time() - MAX_IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_reusable and connection.idle_since >= oldest:
+            if connection.idle_since >= oldest:
                 return connection
             connection.abort()
         return None

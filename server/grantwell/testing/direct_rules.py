@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ..store import Claim, DirectGrant, GrantQuery, Revocation, Use
+from ..store import Claim, DirectGrant, GrantQuery, ParentToken, Revocation, Use
 from .samples import (
     ACCESS_TTL,
     CLIENT,
@@ -135,6 +135,20 @@ class DirectRules:
         assert sorted(outcomes) == ["added"] + ["claimed"] * 7
         page = await store.list_grants(GrantQuery(now=NOW))
         assert [grant.grant_id for grant in page.items] == [f"grant-{outcomes.index('added')}"]
+
+    async def test_a_direct_grant_is_issued_for_a_live_parent_alone(self, store: CompleteStore) -> None:
+        await _given_direct(store)
+        parent = ParentToken(grant_id=GRANT, digest=digest("a1"))
+        assert await store.add_direct_grant(direct("grant-2", parent=parent)) == "added"
+        for other in (replace(parent, digest=digest("x")), replace(parent, grant_id="x")):
+            assert await store.add_direct_grant(direct("grant-3", parent=other)) == "stale"
+        assert await store.add_direct_grant(direct("grant-3", parent=parent, now=NOW + ACCESS_TTL)) == "stale"
+        assert await store.revoke_grant(Revocation(grant_id=GRANT, now=NOW, reason="operator"))
+        late = direct("grant-3", parent=parent, claim=claim("assertion"))
+        assert await store.add_direct_grant(late) == "stale"
+        assert await store.get_grant("grant-3") is None
+        assert await store.claim(claim("assertion"), NOW)
+        assert await live(store, "a1", "grant-2") is not None
 
     async def test_a_client_may_hold_a_direct_grant_for_itself(self, store: CompleteStore) -> None:
         await store.add_client(client())

@@ -194,6 +194,7 @@ def direct(grant_id: str = GRANT, *, now: int = NOW, user_id: str | None = USER,
         access=access("a1", issued_at=now, expires_at=now + ACCESS_TTL),
         props=pending.props,
         claim=None,
+        parent=None,
         keep_newest=None,
         now=now,
     )

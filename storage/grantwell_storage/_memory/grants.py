@@ -51,11 +51,14 @@ def add(tables: Tables, new: NewGrant) -> Literal["added", "client_gone", "inter
     return "added"
 
 
-def add_direct(tables: Tables, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+def add_direct(tables: Tables, new: DirectGrant) -> Literal["added", "client_gone", "claimed", "stale"]:
     """See `Store.add_direct_grant`."""
     now, grant = new.now, apart(new.grant)
     if grant.client_id not in tables.clients:
         return "client_gone"
+    parent = new.parent
+    if parent is not None and get_access_token(tables, parent.grant_id, parent.digest, now) is None:
+        return "stale"
     if new.claim is not None and not clients.claim(tables, new.claim, now):
         return "claimed"
     # Where the exchange of a code would have left it.

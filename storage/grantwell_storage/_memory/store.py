@@ -94,7 +94,7 @@ class MemoryStore:
         """Store a consent, and close its interaction in the same transaction."""
         return grants.add(self._tables, new)
 
-    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed", "stale"]:
         """Store a grant with its access token."""
         return grants.add_direct(self._tables, new)
 

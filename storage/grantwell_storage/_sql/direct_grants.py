@@ -15,11 +15,14 @@ from .endings import end_beyond
 from .grants import hold_client, insert_grant
 
 
-def add(connection: Connection, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+def add(connection: Connection, new: DirectGrant) -> Literal["added", "client_gone", "claimed", "stale"]:
     """See `Store.add_direct_grant`."""
     grant, now = new.grant, new.now
     if not hold_client(connection, grant.client_id):
         return "client_gone"
+    parent = new.parent
+    if parent is not None and access_tokens.get(connection, parent.grant_id, parent.digest, now) is None:
+        return "stale"
     if new.claim is not None and not claim(connection, new.claim, now):
         return "claimed"
     # Where the exchange of a code would have left it.

@@ -121,7 +121,7 @@ class SQLStore:
         """Store a consent, and close its interaction in the same transaction."""
         return await self._database.write(grants.add, new)
 
-    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed"]:
+    async def add_direct_grant(self, new: DirectGrant) -> Literal["added", "client_gone", "claimed", "stale"]:
         """Store a grant with its access token."""
         return await self._database.write(direct_grants.add, new)
 

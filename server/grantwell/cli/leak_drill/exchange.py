@@ -77,21 +77,14 @@ class Exchange:
 
     def _send(self, request: Request) -> Answer:
         # A server may close an idle connection at any moment, so a request may need a second one.
-        is_fresh = self._connection.sock is None
-        try:
-            return self._once(request)
-        except (HTTPException, ConnectionError) as error:
-            self.close()
-            if is_fresh:
-                raise self._unanswered(error) from None
-        except OSError as error:
-            self.close()
-            raise self._unanswered(error) from None
+        was_kept = self._connection.sock is not None
         try:
             return self._once(request)
         except (HTTPException, OSError) as error:
             self.close()
-            raise self._unanswered(error) from None
+            if not was_kept or isinstance(error, TimeoutError):
+                raise self._unanswered(error) from None
+        return self._send(request)
 
     def _once(self, request: Request) -> Answer:
         self._connection.request(request.method, request.target, request.body, dict(request.headers))

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, inspect, make_url, select, table, text
@@ -113,25 +113,28 @@ def files_beside(path: Path) -> list[Path]:
 
 def texts_of_file(path: Path) -> Iterator[Text]:
     """The printable runs of a file, whatever its form. Raises SourceUnreadable."""
-    try:
-        with path.open("rb") as file:
-            rest = b""
-            while chunk := file.read(_CHUNK_BYTES):
-                yield from texts_of_bytes(rest + chunk, f"file {path.name}")
-                rest = chunk[-_OVERLAP_BYTES:]
-    except OSError as error:
-        raise SourceUnreadable(f"The file {path} cannot be read: {error.strerror}.") from None
+    with _opened(path) as file:
+        rest = b""
+        while chunk := file.read(_CHUNK_BYTES):
+            yield from texts_of_bytes(rest + chunk, f"file {path.name}")
+            rest = chunk[-_OVERLAP_BYTES:]
 
 
 def lines_of_log(path: Path) -> Iterator[Row]:
     """The printable runs of each line of a log. Raises SourceUnreadable."""
+    with _opened(path) as file:
+        while line := file.readline(_LINE_BYTES):
+            if runs := list(runs_of(line)):
+                yield Row(cells=tuple((f"file {path}", run) for run in runs))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            while line := file.readline(_LINE_BYTES):
-                if runs := list(runs_of(line)):
-                    yield Row(cells=tuple((f"file {path}", run) for run in runs))
+            yield file
     except OSError as error:
-        raise SourceUnreadable(f"The log {path} cannot be read: {error.strerror}.") from None
+        raise SourceUnreadable(f"The file {path} cannot be read: {error.strerror}.") from None
 
 
 def _read_damaged_text(connection: Connection) -> None:
