@@ -320,7 +320,8 @@ async def test_without_a_trusted_issuer_there_is_no_such_grant() -> None:
     ids=str,
 )
 async def test_a_trusted_issuer_that_cannot_be_trusted_is_refused_at_start(changes: dict[str, Any]) -> None:
-    trusted = TrustedIssuer(**({"issuer": IDP, "jwks_uri": f"{IDP}/jwks", "map_claims": by_subject} | changes))
+    members: dict[str, Any] = {"issuer": IDP, "jwks_uri": f"{IDP}/jwks", "map_claims": by_subject} | changes
+    trusted = TrustedIssuer(**members)
     with pytest.raises(ConfigurationError, match="trusted_issuers"):
         async with running_world(MemoryStore(), trusted_issuers=[trusted]):
             raise AssertionError("it started")
