@@ -171,6 +171,31 @@ async def test_a_name_that_leads_inside_is_refused_without_a_connection(
     assert internet.connections == []
 
 
+REFUSED: list[dict[str, Any]] = [
+    {"client_id": None},
+    {"client_id": CLIENT + "/"},
+    {"client_id": "https://M1.test/client.json"},
+    {"client_name": None},
+    {"client_name": " "},
+    {"client_name": 7},
+    {"redirect_uris": None},
+    {"redirect_uris": []},
+    {"redirect_uris": REDIRECT},
+    {"redirect_uris": [REDIRECT, "javascript:alert(1)"]},
+    {"redirect_uris": [REDIRECT, "http://c1.test/cb"]},
+    {"client_secret": "s"},
+    {"client_secret_expires_at": 0},
+    {"token_endpoint_auth_method": "client_secret_basic"},
+    {"token_endpoint_auth_method": "client_secret_post"},
+    {"token_endpoint_auth_method": "client_secret_jwt"},
+    {"token_endpoint_auth_method": "private_key_jwt"},
+    {"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}},
+    {"jwks": {"keys": []}, "jwks_uri": "https://m1.test/jwks"},
+    {"logo_uri": "javascript:alert(1)"},
+    {"grant_types": ["client_credentials"]},
+]
+
+
 @requirement(
     "S-424",
     "S-425",
@@ -195,32 +220,7 @@ async def test_a_name_that_leads_inside_is_refused_without_a_connection(
         http(b"not json"),
         http(b"[]"),
         http(b'{"client_id":"https://m1.test/client.json"}'),
-        *(
-            http(json.dumps(document(**changes)).encode())
-            for changes in (
-                {"client_id": None},
-                {"client_id": CLIENT + "/"},
-                {"client_id": "https://M1.test/client.json"},
-                {"client_name": None},
-                {"client_name": " "},
-                {"client_name": 7},
-                {"redirect_uris": None},
-                {"redirect_uris": []},
-                {"redirect_uris": REDIRECT},
-                {"redirect_uris": [REDIRECT, "javascript:alert(1)"]},
-                {"redirect_uris": [REDIRECT, "http://c1.test/cb"]},
-                {"client_secret": "s"},
-                {"client_secret_expires_at": 0},
-                {"token_endpoint_auth_method": "client_secret_basic"},
-                {"token_endpoint_auth_method": "client_secret_post"},
-                {"token_endpoint_auth_method": "client_secret_jwt"},
-                {"token_endpoint_auth_method": "private_key_jwt"},
-                {"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}},
-                {"jwks": {"keys": []}, "jwks_uri": "https://m1.test/jwks"},
-                {"logo_uri": "javascript:alert(1)"},
-                {"grant_types": ["client_credentials"]},
-            )
-        ),
+        *(http(json.dumps(document(**changes)).encode()) for changes in REFUSED),
     ],
     ids=str,
 )
