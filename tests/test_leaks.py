@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
-import re
 import secrets
+import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
+import uvicorn
 from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from grantwell import SecretKey
-from grantwell._protocol.tokens import format_access_token, format_client_secret, format_code, format_refresh_token
-from tests.signin.browser import COOKIE, PASSWORD, USER, Browser, Place, form_of, read, running_place
-from tests.wire.world import Tokens, asgi_scope, new_store, parsed
+from grantwell.cli.leak_drill.collecting import collect
+from tests.cli.processes import run
+from tests.signin.browser import COOKIE, PASSWORD, USER, Browser, Place, form_of, running_place
+from tests.wire.world import REDIRECT, Tokens, asgi_scope, new_store, parsed
 
 pytestmark = pytest.mark.anyio
 requirement = pytest.mark.requirement
 
 KEY = SecretKey(secrets.token_bytes(32))
+KINDS = {
+    "access token",
+    "refresh token",
+    "authorization code",
+    "client secret (Basic)",
+    "client secret (form)",
+    "client assertion",
+    "session cookie",
+    "initial access token",
+    "registration access token",
+    "introspection token",
+}
 
 
 @dataclass
@@ -40,7 +58,6 @@ class Loot:
     live: list[Tokens] = field(default_factory=list)
     code: str = ""
     cookie: str = ""
-    grant_ids: list[str] = field(default_factory=list)
 
     def keep(self, **named: str) -> None:
         self.secret |= {f"{name} {len(self.secret)}": value for name, value in named.items()}
@@ -54,22 +71,43 @@ def code_in(location: str) -> str:
     return location.partition("code=")[2].partition("&")[0]
 
 
+def cookie_of(browser: Browser) -> str:
+    """Its session cookie, whatever the name."""
+    return next((cookie.value or "" for cookie in browser.http.cookies.jar), "")
+
+
+async def registered(place: Place, loot: Loot, **changes: Any) -> dict[str, Any]:
+    """A client that registered itself, with an initial access token."""
+    token = await place.world.provider.helpers.create_initial_access_token()
+    metadata = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"} | changes
+    metadata["grant_types"] = ["authorization_code", "refresh_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await place.world.http.post("/register", json=metadata, headers=headers)
+    assert answer.status_code == 201, answer.text
+    client: dict[str, Any] = answer.json()
+    loot.keep(initial=token)
+    if "registration_access_token" in client:
+        loot.keep(registration=client["registration_access_token"])
+    return client
+
+
 async def a_day(place: Place) -> Loot:
     """Every kind of row, in every state that a secret could have been left in."""
     world, loot = place.world, Loot()
+    asked = {"resource": f"{world.provider.settings.issuer}/api"}
     helpers = world.provider.helpers
     loot.keep(key=KEY.keys[0].hex(), password=PASSWORD, wrong="not-the-password", verifier=world.pkce.verifier)
-    loot.public = await world.register()
-    loot.confidential = await world.register(token_endpoint_auth_method="client_secret_basic")
-    posting = await world.register(token_endpoint_auth_method="client_secret_post")
+    loot.public = await registered(place, loot)
+    loot.confidential = await registered(place, loot, token_endpoint_auth_method="client_secret_basic")
+    posting = await registered(place, loot, token_endpoint_auth_method="client_secret_post")
     loot.keep(basic=loot.confidential["client_secret"], post=posting["client_secret"])
 
     browser = place.browser()
-    page = await browser.follow(await browser.authorize(loot.public))
-    loot.keep(before=browser.cookie)
+    page = await browser.follow(await browser.authorize(loot.public, **asked))
+    loot.keep(before=cookie_of(browser))
     await browser.sign_in(page, password="not-the-password")
     page = await browser.follow(await browser.sign_in(page))
-    loot.cookie = browser.cookie
+    loot.cookie = cookie_of(browser)
     loot.keep(cookie=loot.cookie, csrf=form_of(page, "/consent")["csrf"])
     code = code_in((await browser.answer(page)).headers["location"])
     loot.keep(code=code)
@@ -84,24 +122,23 @@ async def a_day(place: Place) -> Loot:
         (loot.confidential, "canary-" + secrets.token_hex(12)),
         (posting, "🦜" + secrets.token_hex(12)),
     ]:
-        asked = await helpers.parse_authorization_request(
-            Request(asgi_scope("/authorize", query_string=urlencode(browser.request(client)).encode()))
+        request = await helpers.parse_authorization_request(
+            Request(asgi_scope("/authorize", query_string=urlencode(browser.request(client, **asked)).encode()))
         )
         for props in ({"upstream": canary}, [canary.upper()] * 50):
-            code = code_in(await helpers.complete_authorization(asked, user_id="u2", props=props))
+            code = code_in(await helpers.complete_authorization(request, user_id="u2", props=props))
             loot.keep(code=code, canary=canary, upper=canary.upper())
             tokens = loot.keep_tokens(parsed(await world.exchange(client, code)))
         loot.live.append(loot.keep_tokens(parsed(await world.refresh(client, tokens.refresh))))
         await world.revoke(client, tokens.access)
 
     # Left in the middle: a question that nobody answered, and a code that nobody exchanged.
-    loot.keep(csrf=form_of(await browser.asked(loot.public), "/consent")["csrf"])
-    loot.code = code_in((await browser.answer(await browser.asked(loot.public))).headers["location"])
+    loot.keep(csrf=form_of(await browser.asked(loot.public, **asked), "/consent")["csrf"])
+    loot.code = code_in((await browser.answer(await browser.asked(loot.public, **asked))).headers["location"])
     loot.keep(code=loot.code)
     stranger = place.browser()
-    await stranger.authorize(loot.public)
-    loot.keep(stranger=stranger.cookie)
-    loot.grant_ids = [grant.grant_id for grant in (await helpers.list_grants()).items]
+    await stranger.authorize(loot.public, **asked)
+    loot.keep(stranger=cookie_of(stranger))
     return loot
 
 
@@ -114,97 +151,73 @@ def modes_of(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
 
 
-def cells_of(folder: Path) -> list[Any]:
-    """Every value of every column of every table."""
-    with closing(sqlite3.connect(folder / "oauth.db")) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        assert len(tables) >= 9
-        rows = [row for table in tables for row in database.execute(f'SELECT * FROM "{table}"')]
-    return [value for row in rows for value in row if value is not None]
+@asynccontextmanager
+async def served_place(
+    folder: Path, around: Callable[[ASGIApp], ASGIApp] = lambda app: app, **options: Any
+) -> AsyncIterator[Place]:
+    """A place that is served on a free port of this machine, over `oauth.db` in the folder; `around` may wrap it."""
+    # With its protocol named, asyncio turns Nagle's algorithm off; with it, each answer on a kept connection is late.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        settings: dict[str, Any] = {"introspection_endpoint": "/introspect", "allow_client_management": True} | options
+        async with running_place(new_store("sqlite", folder), secret_key=KEY, issuer=issuer, **settings) as place:
+            config = uvicorn.Config(around(place.world.provider), lifespan="off", log_config=None, access_log=False)
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                yield place
+            finally:
+                server.should_exit = True
+                await serving
 
 
-def spellings(value: Any) -> Iterator[str]:
-    """The ways in which a thief could write a value down."""
-    if isinstance(value, bytes):
-        yield from (value.hex(), value.hex().upper(), value.decode("latin-1"))
-        for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.b32encode):
-            yield from (encode(value).decode(), encode(value).decode().rstrip("="))
-        return
-    text = str(value)
-    yield from (text, base64.b64encode(text.encode()).decode())
-    if text[:1] in "[{":
-        yield from leaves(json.loads(text))
-    for decode in (bytes.fromhex, base64.b64decode):
-        try:
-            decoded = decode(text)
-        except ValueError:
-            continue
-        yield from (decoded.hex(), decoded.decode("latin-1"), base64.urlsafe_b64encode(decoded).decode())
+async def drilled(
+    place: Place, folder: Path, *words: str, database: str = "oauth.db", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What `grantwell leak-drill` says of a served place, beside a database in its folder."""
+    url = ["--database-url", f"sqlite+aiosqlite:///{database}"]
+    issuer = place.world.provider.settings.issuer
+    return await asyncio.to_thread(run, folder, "leak-drill", issuer, *url, *words, **environment)
 
 
-def leaves(document: Any) -> Iterator[str]:
-    members = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
-    for member in members:
-        yield from leaves(member) if isinstance(member, dict | list) else spellings(member)
-
-
-def forged(cells: list[Any], grant_ids: list[str]) -> Iterator[str]:
-    """What somebody who knows the form of our tokens would make of 32 stored bytes and a real grant id."""
-    families = [bytes(16)]
-    stored = {value for value in cells if isinstance(value, bytes) and len(value) >= 32}
-    stored |= {bytes.fromhex(value) for value in re.findall(r"\b[0-9a-f]{64}\b", " ".join(map(str, cells)))}
-    for value in sorted(stored):
-        yield format_client_secret(value[-32:])
-        for grant_id in grant_ids:
-            yield format_access_token(grant_id, value[:32])
-            yield format_code(grant_id, value[:32])
-            yield from (format_refresh_token(grant_id, (value + f)[:16], value[:32]) for f in families)
-
-
-def bearer(text: str) -> bytes:
-    return b"Bearer " + text.encode("utf-8", "replace").replace(b"\r", b"").replace(b"\n", b"")
+async def assert_still_good(place: Place, loot: Loot) -> None:
+    """All that was good at the end of the day still is: no guess revoked or spent anything."""
+    world = place.world
+    for client, tokens in zip((loot.public, loot.confidential), loot.live, strict=False):
+        assert (await world.call(tokens.access)).status_code == 200
+        parsed(await world.refresh(client, tokens.refresh))
+    parsed(await world.exchange(loot.public, loot.code))
 
 
 @requirement("A-319", "A-320", "A-324", "S-465", "S-230", "S-305", "S-126", "D-10", "C-238")
 async def test_no_value_in_the_database_is_accepted_as_anything(tmp_path: Path) -> None:
+    async with served_place(tmp_path, require_initial_access_token=True) as place:
+        loot = await a_day(place)
+        done = await drilled(place, tmp_path, "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        outcome = json.loads(done.stdout)
+        assert outcome["accepted"] == []
+        assert outcome["not_tried"] == []
+        assert outcome["tables"] >= 12
+        assert outcome["texts"]["tried"] == outcome["texts"]["found"] > 1000
+        assert {kind["kind"] for kind in outcome["attempts"]} == KINDS
+        for kind in outcome["attempts"]:
+            assert kind["tried"] == kind["possible"] > 500
+            assert kind["unanswered"] == kind["accepted"] == 0
+        await assert_still_good(place, loot)
+
+
+@requirement("A-319", "A-320")
+async def test_no_value_in_the_database_revokes_anything(tmp_path: Path) -> None:
     async with running_place(new_store("sqlite", tmp_path), secret_key=KEY) as place:
-        world, loot = place.world, await a_day(place)
-        cells = cells_of(tmp_path)
-        runs = [
-            run.decode() for data in files_of(tmp_path).values() for run in re.findall(rb"[\x21-\x7e]{16,200}", data)
-        ]
-        stolen = {text for value in cells for text in spellings(value)} | set(forged(cells, loot.grant_ids)) | set(runs)
-        stolen = {text for text in stolen if 0 < len(text) <= 512 and "\x00" not in text}
-        assert len(stolen) > 1000
-        signed_in = await place.browser().http.get("/signin", headers={"Cookie": f"{COOKIE}={loot.cookie}"})
-        assert USER in read(signed_in).words, "so that the page tells whether a cookie is good"
-        for text in sorted(stolen):
-            await assert_useless(place, loot, text)
-        # All that was good before still is: no guess revoked or spent anything.
-        for client, tokens in zip((loot.public, loot.confidential), loot.live, strict=False):
-            assert (await world.call(tokens.access)).status_code == 200
-            parsed(await world.refresh(client, tokens.refresh))
-        parsed(await world.exchange(loot.public, loot.code))
-
-
-async def assert_useless(place: Place, loot: Loot, text: str) -> None:
-    world = place.world
-    send = world.http.request
-    refused = await send("GET", "/api", headers=[(b"authorization", bearer(text))])
-    assert refused.status_code in (400, 401), text
-    for answer in [
-        await world.refresh(loot.public, text),
-        await world.exchange(loot.public, text),
-        await world.post("/token", loot.public | {"client_id": text}, {"grant_type": "refresh_token"}),
-    ]:
-        assert answer.status_code in (400, 401), text
-    authenticated = await world.exchange(loot.confidential | {"client_secret": text}, loot.code)
-    assert (authenticated.status_code, authenticated.json()["error"]) == (401, "invalid_client"), text
-    revoked = await world.revoke(loot.public, text)
-    assert revoked.status_code in (200, 400), text
-    if text.isascii() and text.isprintable() and not set(text) & set(' ";,'):
-        page = await send("GET", "/signin", headers={"Cookie": f"{COOKIE}={text}"})
-        assert USER not in read(page).words, text
+        loot = await a_day(place)
+        collecting = partial(collect, tmp_path / "oauth.db", [], capacity=100_000, progress=lambda found: None)
+        for stolen in (await asyncio.to_thread(collecting)).texts:
+            answer = await place.world.revoke(loot.public, stolen.text.encode("utf-8", "replace").decode())
+            assert answer.status_code in (200, 400), stolen.places
+        await assert_still_good(place, loot)
 
 
 @requirement("A-319", "A-321", "S-090", "S-465", "S-466", "C-239")

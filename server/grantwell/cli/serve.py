@@ -99,7 +99,8 @@ def _origin(host: str, port: int) -> str:
 def _bound(host: str, port: int) -> socket.socket:
     """The socket to serve on, taken before anything is changed on the disk."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
+    # Named, because asyncio turns off Nagle's delay only on sockets that say they are TCP.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))

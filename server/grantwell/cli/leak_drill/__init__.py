@@ -54,10 +54,12 @@ def _issuer(_context: click.Context, _parameter: click.Parameter, value: str) ->
 @with_database
 @with_json
 def leak_drill(url: str, logs: tuple[Path, ...], limit: int, yes: bool, database_url: str, as_json: bool) -> None:
-    """Try every value of the database and the logs as every kind of credential against the server at URL.
+    """Prove that nothing that is stored is a credential.
 
-    Nothing may be accepted. What is, is named by its column or file, never shown, and the exit code is 1. The database
-    is only read, and nothing is revoked; failed client secrets count for the server's throttle against guessing.
+    Every value of the database, of its files and of the logs is tried as every kind of credential at the running server
+    whose issuer is URL. Nothing may be accepted; what is, is named by its column or file, never shown, and the exit
+    code is 1. The database is only read, and nothing is revoked. Each attempt leaves a line in the server's log, and
+    wrong client secrets count for its throttle against guessing. Certificates are verified, with $SSL_CERT_FILE if set.
     """
     path = database_file(database_url)
     if not yes and not is_loopback(url):

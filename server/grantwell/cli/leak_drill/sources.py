@@ -51,12 +51,9 @@ class DatabaseCopy:
         self.tables = inspect(connection).get_table_names()
 
     def rows(self) -> Iterator[Row]:
-        """Every row of every table, with the ids it holds, those of clients first. Raises SourceUnreadable."""
-        try:
-            for name in self.tables:
-                yield from self._rows_of(name)
-        except DBAPIError as error:
-            raise SourceUnreadable(f"The database cannot be read: {error.orig}.") from None
+        """Every row of every table, with the ids it holds, those of clients first."""
+        for name in self.tables:
+            yield from self._rows_of(name)
 
     def _rows_of(self, name: str) -> Iterator[Row]:
         statement = select(text("*")).select_from(table(name))
@@ -76,7 +73,7 @@ class DatabaseCopy:
 def copied(path: Path) -> Iterator[DatabaseCopy]:
     """A copy of a database that may be in use, made by SQLite's online backup; it is gone afterwards.
 
-    Raises SourceUnreadable.
+    Raises SourceUnreadable, also for a row that cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="grantwell-") as folder:
         copy = Path(folder, "copy.db")
@@ -94,6 +91,8 @@ def copied(path: Path) -> Iterator[DatabaseCopy]:
             with engine.connect() as connection:
                 _read_damaged_text(connection)
                 yield DatabaseCopy(connection)
+        except DBAPIError as error:
+            raise SourceUnreadable(f"The database {path} cannot be read: {error.orig}.") from None
         finally:
             engine.dispose()
 
