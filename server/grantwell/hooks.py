@@ -78,9 +78,9 @@ class ClientRegistration:
     address, or None where it is not known.
     """
 
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(repr=False)
     client: Client
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     address: str | None
 
 
@@ -188,8 +188,9 @@ class Event:
     """Something happened to a client, a grant or a token; `on_event` observes it after it was committed.
 
     `at` is in seconds since 1970 UTC. `name` is one of: client_registered, client_changed, client_deleted,
-    client_secret_rotated, grant_issued, grant_denied, code_exchanged, code_replayed, token_refreshed,
-    refresh_replayed, refresh_reuse_detected, token_issued, token_exchanged, token_revoked, grant_revoked, purged.
+    client_secret_rotated, initial_access_token_created, grant_issued, grant_denied, code_exchanged, code_replayed,
+    token_refreshed, refresh_replayed, refresh_reuse_detected, token_issued, token_exchanged, token_revoked,
+    grant_revoked, purged.
     """
 
     name: str

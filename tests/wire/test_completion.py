@@ -258,7 +258,7 @@ async def test_user_ids_are_compared_whole_whatever_they_contain(world: World) -
     for name in names:
         location = await helpers.complete_authorization(await asked_by(world, client), user_id=name)
         parsed(await world.exchange(client, code_in(location)))
-        assert name not in location or len(name) == 1
+        assert len(name) < 3 or name not in location  # two letters may stand in a code by chance
     for name in names:
         assert [grant.user_id for grant in (await helpers.list_user_grants(name)).items] == [name]
 

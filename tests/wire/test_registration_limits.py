@@ -125,6 +125,7 @@ async def test_what_is_refused_is_no_use(store: Any) -> None:
             await world.authorize(client, headers={"x-deny": "1"})
             await world.authorize(client, scope="unknown")
             await world.post("/token", client, {"client_secret": "guess"})
+            await world.post("/token", client, {"grant_type": "x"})
         await world.provider._context.uses.flush(world.store)
         assert await statuses(world, 1) == [429]
 

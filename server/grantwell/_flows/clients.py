@@ -129,7 +129,9 @@ async def authenticate(context: Context, sender: Sender, form: Parameters, now: 
     else:
         reason = await _unproven(context, client, presented, sender, now)
     if client is not None and not reason:
-        context.uses.note_client(context.store, client.client_id, client.last_used_at, now)
+        # A stranger's client is in use once a person authorized it: to authenticate costs nothing.
+        if client.origin == "operator" or client.last_used_at is not None:
+            context.uses.note_client(context.store, client.client_id, client.last_used_at, now)
         return client
     if presented.method != "none":
         await _count_failure(context, presented.client_id, sender, now)

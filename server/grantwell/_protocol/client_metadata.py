@@ -114,7 +114,9 @@ def client_document(client: Client) -> dict[str, Any]:
         "introspects": list(client.introspects),
     }
     document = registered | dict(client.metadata) | registered  # nothing among the display members may replace these
-    return {name: value for name, value in document.items() if value not in (None, "", [])}
+    # Where a member is left out its default holds (section 2), so that an empty list of grant types has to be said.
+    kept_empty = ("grant_types", "response_types")
+    return {name: value for name, value in document.items() if value not in (None, "", []) or name in kept_empty}
 
 
 def _redirect_uris(document: Mapping[str, Any], settings: Settings, grant_types: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
-from starlette.types import Receive, Scope, Send
 
 from grantwell_storage import SQLStore
 
@@ -18,7 +17,6 @@ from .._http.authorization import OAuthHelpers
 from ..config import DAY, Resource, configure
 from ..crypto import SecretKey
 from ..errors import ConfigurationError
-from ..provider import OAuthProvider
 from ..store import ClientQuery, UserQuery
 
 # No row depends on the issuer, so a command need not know it.
@@ -106,28 +104,3 @@ def helpers_of(
         trusts_issuers=True,
     )
     return OAuthHelpers(Context.of(settings, store, secret_key or SecretKey.generate(), Hooks()))
-
-
-def provider_of(
-    store: SQLStore,
-    secret_key: SecretKey | None,
-    *,
-    scopes: Iterable[str] = (),
-    unused_client_ttl: int | None = 90 * DAY,
-) -> OAuthProvider:
-    """A provider that serves nothing, for its helpers; without a key for those that neither read nor write a MAC.
-
-    `scopes` are those that a client may be given.
-    """
-    return OAuthProvider(
-        issuer=ANY_ISSUER,
-        store=store,
-        api_handlers={"/": _nothing},
-        resources={"/": Resource(scopes=dict.fromkeys(scopes, ""))},
-        secret_key=secret_key or SecretKey.generate(),
-        unused_client_ttl=unused_client_ttl,
-    )
-
-
-async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    raise RuntimeError("a command serves nothing")

@@ -10,7 +10,7 @@ import click
 
 from .._http.authorization import OAuthHelpers
 from ..records import Grant
-from .deployment import Deployment, provider_of
+from .deployment import Deployment, helpers_of
 from .options import awaited, id_argument, id_option, with_database, with_json, with_limit
 from .output import everything, instant, print_json, print_listing
 
@@ -40,7 +40,7 @@ async def list_(
     """List grants, the newest first."""
     now = int(time.time())
     async with Deployment(database_url=database_url).store() as store:
-        helpers = provider_of(store, None).helpers
+        helpers = helpers_of(store, None)
         await print_listing(
             everything(
                 lambda size, cursor: helpers.list_grants(
@@ -75,7 +75,7 @@ async def revoke(grant_id: str | None, user: str | None, client: str | None, dat
     if (grant_id is None) == (user is None and client is None):
         raise click.UsageError("Name either one grant, or --user, --client or both.")
     async with Deployment(database_url=database_url).store() as store:
-        helpers = provider_of(store, None).helpers
+        helpers = helpers_of(store, None)
         if grant_id is not None:
             count = int(await helpers.revoke_grant(grant_id))
         elif user is not None:

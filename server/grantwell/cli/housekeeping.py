@@ -10,7 +10,7 @@ from grantwell_migrations import upgrade
 from grantwell_storage import SCHEMA_VERSION
 
 from ..config import DAY
-from .deployment import Deployment, provider_of
+from .deployment import Deployment, helpers_of
 from .options import awaited, with_database, with_json
 from .output import print_json
 
@@ -47,7 +47,7 @@ async def purge(unused_client_days: int, keep_clients: bool, database_url: str, 
     removed: dict[str, int] = {}
     async with Deployment(database_url=database_url).store() as store:
         ttl = None if keep_clients else unused_client_days * DAY
-        helpers = provider_of(store, None, unused_client_ttl=ttl).helpers
+        helpers = helpers_of(store, None, unused_client_ttl=ttl)
         done = False
         while not done:
             step = dataclasses.asdict(await helpers.purge_expired(limit=_STEP_ROWS))
