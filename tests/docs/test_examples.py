@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -18,6 +20,7 @@ from grantwell import OAuthProvider
 from grantwell.cli import main
 from tests.docs.first_client import REDIRECT_URI, bearer, tokens_for
 from tests.interop.person import Person
+from tests.resource.place import served
 
 ISSUER = "http://127.0.0.1:8000"
 PASSWORD = "correct horse battery staple"
@@ -25,9 +28,8 @@ PASSWORD = "correct horse battery staple"
 pytestmark = pytest.mark.requirement("G-02")
 
 
-@asynccontextmanager
-async def example(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """An example with a database of its own and the user alice, and a client of it."""
+async def loaded(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The program of an example with a database of its own and the user alice."""
     database = f"sqlite+aiosqlite:///{folder / name}.db"
     command = CliRunner(env={"GRANTWELL_PASSWORD": PASSWORD})
     for arguments in (["migrate"], ["users", "add", "alice"]):
@@ -35,7 +37,13 @@ async def example(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> A
         assert outcome.exit_code == 0, outcome.output
     monkeypatch.setenv("EXAMPLE_FOLDER", str(folder))
     sys.modules.pop(f"examples.{name}", None)
-    app: OAuthProvider = importlib.import_module(f"examples.{name}").app
+    return importlib.import_module(f"examples.{name}")
+
+
+@asynccontextmanager
+async def example(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """An example with a database of its own and the user alice, and a client of it."""
+    app: OAuthProvider = (await loaded(name, folder, monkeypatch)).app
     transport = httpx.ASGITransport(app=app)
     async with app.running(), httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
         yield http
@@ -113,3 +121,32 @@ async def test_a_login_of_your_own_takes_one_route_and_users_take_back_what_they
         assert (await http.get("/api/plan", headers=bearer(tokens))).status_code == 200
         assert (await http.delete(place, headers=bob)).status_code == 204
         assert (await http.get("/api/plan", headers=bearer(tokens))).status_code == 401
+
+
+async def test_an_api_in_another_process_asks_about_the_tokens_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    issuer, origin = (f"http://127.0.0.1:{listener.getsockname()[1]}" for listener in listeners)
+    monkeypatch.setenv("ISSUER", issuer)
+    monkeypatch.setenv("RESOURCE", f"{origin}/files")
+    program = await loaded("remote_resource", tmp_path, monkeypatch)
+    for name, value in (await program.credentials()).items():
+        monkeypatch.setenv(name, value)
+    server, files = program.authorization_server(), program.files()
+    async with (
+        served(server, listeners[0]),
+        server.running(),
+        served(files, listeners[1]),
+        files.running(),
+        httpx.AsyncClient(base_url=issuer) as http,
+        httpx.AsyncClient(base_url=origin) as api,
+        Person("alice", PASSWORD) as alice,
+    ):
+        challenge = (await api.get("/files")).headers["www-authenticate"]
+        assert f'resource_metadata="{origin}/.well-known/oauth-protected-resource/files"' in challenge
+        tokens = await tokens_for(http, alice, scope="files:read")
+        assert (await api.get("/files", headers=bearer(tokens))).json() == ["alice/notes.txt"]
+        assert (await api.delete("/files", headers=bearer(tokens))).status_code == 403
+        assert await server.helpers.revoke_user_grants("alice") == 1
+        assert (await api.get("/files", headers=bearer(tokens))).status_code == 401
