@@ -339,3 +339,18 @@ async def test_pipelined_requests_are_answered_in_order_each_as_itself(parser: s
         places = [said.find(f'"user":"{user}"'.encode()) for user in users]
         assert places == sorted(places)
         assert -1 not in places
+
+
+@requirement("S-023", "A-158", "A-302", "D-20")
+@pytest.mark.parametrize("parser", PARSERS)
+async def test_a_body_that_was_too_large_leaves_no_connection_open(world: World, parser: str) -> None:
+    head = f"POST /token HTTP/1.1\r\nHost: as.test\r\nContent-Type: {FORM['Content-Type']}\r\n"
+    async with serving(world.provider, parser) as port:
+        whole = await spoken(port, f"{head}Content-Length: 300010\r\n\r\n".encode() + b"x" * 300010)
+        assert b" 413 " in whole.split(b"\r\n")[0]
+        halted = await spoken(port, f"{head}Content-Length: 300010\r\n\r\n".encode() + b"x" * 100_000)
+        assert b" 413 " in halted.split(b"\r\n")[0]
+        assert b"connection: close" in halted.lower()
+        giant = await spoken(port, f"{head}Content-Length: 5000000\r\n\r\n".encode())
+        assert b" 413 " in giant.split(b"\r\n")[0]
+        assert b"connection: close" in giant.lower()

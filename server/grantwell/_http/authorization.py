@@ -21,7 +21,7 @@ from ..config import DAY, Settings
 from ..errors import AuthorizationError, OAuthError
 from ..records import Client, Grant, Principal, RevocationReason
 from ..store import ClientQuery, GrantQuery, InteractionKey, Page, PurgeResult
-from .requests import client_address, read_form, route_path
+from .requests import client_address, read_form, read_query, route_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class OAuthHelpers:
                     raise OAuthError("invalid_request", "A POST carries its parameters in the body alone.")
                 parameters = await read_form(request.scope, request.receive)
             else:
-                parameters = parse_parameters(request.scope["query_string"])
+                parameters = parse_parameters(read_query(request.scope))
             return _shown(await authorize.parse(self._context, parameters, self.client_address(request)))
         except OAuthError as error:
             log.info("refused at %r: %s reason=%r", self.settings.authorize_endpoint, error.code, error.reason)

@@ -13,7 +13,12 @@ from .._protocol.forms import Parameters, is_form, parse_parameters
 from ..errors import OAuthError
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_DROPPED_BYTES = 4 * 1024 * 1024
+DROPPING_SECONDS = 0.5
+MAX_QUERY_BYTES = 32 * 1024
 BODY_DEADLINE_SECONDS = 10.0
+
+_CLOSE = {"Connection": "close"}
 
 
 class ClientDisconnected(ClientDisconnect):
@@ -46,12 +51,14 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     """The body, counted as it arrives. Raises OAuthError 413 over 64 KiB, 408 after ten seconds; ClientDisconnected."""
     declared = header_text(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
-        raise _too_large()
+        raise await _too_large(receive, int(declared[:20]))
     try:
         async with asyncio.timeout(BODY_DEADLINE_SECONDS):
             return await _read(receive)
     except TimeoutError as error:
-        raise OAuthError("invalid_request", "The request did not arrive in time.", status=408) from error
+        raise OAuthError(
+            "invalid_request", "The request did not arrive in time.", status=408, headers=_CLOSE
+        ) from error
 
 
 async def _read(receive: Receive) -> bytes:
@@ -63,15 +70,42 @@ async def _read(receive: Receive) -> bytes:
             raise ClientDisconnected
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
         chunks.append(chunk)
-        if not message.get("more_body", False):
+        is_last = not message.get("more_body", False)
+        if size > MAX_BODY_BYTES:
+            raise await _too_large(receive, 0 if is_last else size)
+        if is_last:
             return b"".join(chunks)
 
 
-def _too_large() -> OAuthError:
-    return OAuthError("invalid_request", "The request is too large.", status=413)
+async def _too_large(receive: Receive, expected: int) -> OAuthError:
+    """The refusal, after the rest of the body was dropped, if it comes soon and is not endless.
+
+    A client that is still sending would not see the answer, and a server whose application stops listening in the
+    middle of a request would keep the connection: where the rest does not come, the connection is to be closed.
+    """
+    is_complete = expected == 0
+    if 0 < expected <= MAX_DROPPED_BYTES:
+        try:
+            async with asyncio.timeout(DROPPING_SECONDS):
+                is_complete = await _drop(receive)
+        except TimeoutError:
+            is_complete = False
+    headers = None if is_complete else _CLOSE
+    return OAuthError("invalid_request", "The request is too large.", status=413, headers=headers)
+
+
+async def _drop(receive: Receive) -> bool:
+    """Read what is left of a body, and keep nothing; whether it ended within the bound."""
+    dropped = 0
+    while dropped <= MAX_DROPPED_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        dropped += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return True
+    return False
 
 
 async def read_form(scope: Scope, receive: Receive) -> Parameters:
@@ -79,6 +113,14 @@ async def read_form(scope: Scope, receive: Receive) -> Parameters:
     if not is_form(header_text(scope, b"content-type")):
         raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
     return parse_parameters(await read_body(scope, receive))
+
+
+def read_query(scope: Scope) -> bytes:
+    """The query. Raises OAuthError `invalid_request` over 32 KiB, whatever the server in front lets through."""
+    query: bytes = scope["query_string"]
+    if len(query) > MAX_QUERY_BYTES:
+        raise OAuthError("invalid_request", "The request is too large.")
+    return query
 
 
 def client_address(scope: Scope, trusted_proxies: Iterable[IPv4Network | IPv6Network]) -> str | None:
