@@ -1,10 +1,13 @@
-"""One strict reader of http and https URLs (RFC 3986): ASCII, absolute, without user info; nothing is normalised."""
+"""One strict reader of http and https URLs (RFC 3986): ASCII, absolute, without user info; nothing is normalised.
+
+And what a sender's address tells about who sends.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, ip_address
 
 MAX_URL_LENGTH = 2048
 
@@ -85,3 +88,19 @@ def _is_host(host: str) -> bool:
         except AddressValueError:
             return False
     return all(0 < len(label) <= 63 for label in labels)
+
+
+def network_of(address: str) -> str | None:
+    """What one sender has for himself: an IPv4 address, or the 64 bits that every IPv6 customer is given.
+
+    None for a text that is no address.
+    """
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(IPv6Network((int(parsed), 64), strict=False))
+        parsed = parsed.ipv4_mapped
+    return str(parsed)

@@ -18,13 +18,13 @@ from ._http.answers import error_answer, not_found, send_answer
 from ._http.authorization import OAuthHelpers
 from ._http.endpoints import Endpoints
 from ._http.guard import Guard
-from ._http.lifespans import LifespanFailed, Lifespans
+from ._http.lifespans import Lifespans, serve_lifespan
 from ._http.paths import IrregularPath, Prefixes, Protected
 from ._http.requests import header_values, route_path
 from ._urls import parse_http_url
 from .config import DAY, KNOWN_PRIVATE_USE_SCHEMES, Clock, Resource, Settings, configure
 from .crypto import SecretKey
-from .errors import ConfigurationError, GrantwellError, OAuthError, StoreUnavailable
+from .errors import ConfigurationError, OAuthError, StoreUnavailable
 from .hooks import (
     ClientRegistrationCallback,
     ErrorEvent,
@@ -189,7 +189,7 @@ class OAuthProvider:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope: http, websocket or lifespan."""
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await serve_lifespan(self.running(), receive, send)
         elif scope["type"] in ("http", "websocket"):
             await self._serve(scope, receive, send)
         else:
@@ -198,19 +198,6 @@ class OAuthProvider:
     async def well_known(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application for `/.well-known/oauth-*` of the origin, where this one is mounted below a prefix."""
         await self._endpoints.well_known(scope["path"], scope, receive, send)
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        phase = "startup"
-        try:
-            async with self.running():
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                phase = "shutdown"
-        except (GrantwellError, LifespanFailed) as error:
-            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_open or await self._can_open(scope, receive, send):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from ._urls import network_of
 from .crypto import Keyring
 from .records import Digest
 from .store import Attempt, ThrottleStore
@@ -49,23 +49,10 @@ class Throttle:
         await self._store.clear_attempts(key)
 
     def _counted(self, name: str, address: str | None) -> list[tuple[Digest, int]]:
-        network = None if address is None else network_of(address)
+        network = None if address is None else network_of(address) or address
         purpose = self._limits.purpose
         counted = [(self._keyring.throttle_key(purpose, name, network), self._limits.of_name)]
         # Where the server does not tell addresses, one count for all of them would let anybody lock out everybody.
         if network is not None:
             counted.append((self._keyring.throttle_key(purpose, network), self._limits.of_address))
         return counted
-
-
-def network_of(address: str) -> str:
-    """What one sender has for himself: an IPv4 address, or the 64 bits that every IPv6 customer is given."""
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is None:
-            return str(IPv6Network((int(parsed), 64), strict=False))
-        parsed = parsed.ipv4_mapped
-    return str(parsed)

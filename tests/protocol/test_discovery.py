@@ -70,7 +70,7 @@ def test_a_resource_behind_two_prefixes_is_listed_once() -> None:
 
 @requirement("S-069", "S-071", "S-072", "S-073", "S-074", "S-077", "S-100", "A-221")
 def test_a_resource_describes_itself_without_offline_access(settings: Settings) -> None:
-    assert protected_resource_metadata(settings, settings.resources[0]) == {
+    assert protected_resource_metadata(settings.issuer, settings.resources[0]) == {
         "resource": "https://as.test/api",
         "authorization_servers": ["https://as.test"],
         "scopes_supported": ["read", "write"],
@@ -81,7 +81,7 @@ def test_a_resource_describes_itself_without_offline_access(settings: Settings) 
 
 @requirement("S-076", "S-079")
 def test_a_resource_says_nothing_of_what_it_has_not(settings: Settings) -> None:
-    assert protected_resource_metadata(settings, settings.resources[1]) == {
+    assert protected_resource_metadata(settings.issuer, settings.resources[1]) == {
         "resource": "https://as.test/other",
         "authorization_servers": ["https://as.test"],
         "bearer_methods_supported": ["header"],
@@ -92,6 +92,6 @@ def test_a_resource_says_nothing_of_what_it_has_not(settings: Settings) -> None:
 def test_no_document_has_null_or_an_empty_array(settings: Settings, bare_settings: Settings) -> None:
     for each in (settings, bare_settings):
         documents = [authorization_server_metadata(each)]
-        documents += [protected_resource_metadata(each, resource) for resource in each.resources]
+        documents += [protected_resource_metadata(each.issuer, resource) for resource in each.resources]
         for value in values_of(documents):
             assert value not in (None, [], {}, "")

@@ -48,14 +48,14 @@ async def required(context: Context, sender: Sender, now: int) -> Digest | None:
 
 
 def refused(reason: str, *, was_sent: bool = True) -> OAuthError:
-    """The refusal of a registration, with a challenge, which names an error only if a token was sent (RFC 6750 3.1)."""
+    """The refusal of a registration for want of an initial access token."""
+    return registration_refused("Registration needs an initial access token.", reason, was_sent=was_sent)
+
+
+def registration_refused(description: str, reason: str, *, was_sent: bool) -> OAuthError:
+    """401 with a challenge, which names an error only if a token was sent (RFC 6750 section 3.1)."""
     challenge = 'Bearer realm="registration"' + (', error="invalid_token"' if was_sent else "")
-    return OAuthError(
-        "invalid_token",
-        "Registration needs an initial access token.",
-        headers={"WWW-Authenticate": challenge},
-        reason=reason,
-    )
+    return OAuthError("invalid_token", description, headers={"WWW-Authenticate": challenge}, reason=reason)
 
 
 def _row_fields(token: InitialAccessToken) -> list[MacField]:

@@ -15,6 +15,7 @@ from ..records import Client
 from . import admin, register
 from .clients import find, has_secret, without_credentials
 from .context import Context, Sender
+from .initial_access import registration_refused
 
 # What the server alone says, and a client must not send (RFC 7592 section 2.2).
 _SERVER_MEMBERS = (
@@ -84,10 +85,4 @@ async def _authenticated(context: Context, client_id: str, sender: Sender) -> tu
 
 def _refused(reason: str, *, was_sent: bool = True) -> OAuthError:
     # RFC 7592 section 2.1: 401 for a client that is not there too, so that nobody learns which there are.
-    challenge = 'Bearer realm="registration"' + (', error="invalid_token"' if was_sent else "")
-    return OAuthError(
-        "invalid_token",
-        "The registration access token is not valid.",
-        headers={"WWW-Authenticate": challenge},
-        reason=reason,
-    )
+    return registration_refused("The registration access token is not valid.", reason, was_sent=was_sent)

@@ -8,12 +8,12 @@ from typing import Any
 
 from .._protocol.client_metadata import client_document, parse_client_metadata
 from .._protocol.tokens import format_registration_access_token
+from .._urls import network_of
 from ..crypto import digest_of
 from ..errors import OAuthError
 from ..hooks import ClientRegistration
 from ..records import Client, Digest
 from ..store import Registration
-from ..throttle import network_of
 from . import initial_access
 from .asking import asked
 from .clients import new_client, without_credentials
@@ -34,7 +34,7 @@ async def register(
     settings = context.settings
     initial_token = await initial_access.required(context, sender, now)
     management_token = _management_token() if settings.allow_client_management else None
-    address = None if sender.address is None else network_of(sender.address)
+    address = None if sender.address is None else network_of(sender.address) or sender.address
     client, secret = new_client(
         context.keyring,
         parse_client_metadata(document, settings),

@@ -20,6 +20,7 @@ from .answers import (
     empty_answer,
     error_answer,
     json_answer,
+    metadata_answer,
     method_not_allowed,
     not_found,
     preflight_answer,
@@ -155,21 +156,11 @@ class Endpoints:
 
     async def well_known(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request below `/.well-known/oauth-*`; what is not there is a clean 404."""
-        await send_answer(self._well_known_answer(path, scope), scope, receive, send, cors=True)
+        await send_answer(metadata_answer(self._documents.get(path), scope), scope, receive, send, cors=True)
 
     def serves_well_known(self, path: str) -> bool:
         """Whether a path belongs to the metadata of OAuth, be there a document or not."""
         return path in self._documents or path.startswith(("/.well-known/oauth-", _OPENID_METADATA))
-
-    def _well_known_answer(self, path: str, scope: Scope) -> Answer:
-        document = self._documents.get(path)
-        if document is None or scope["type"] != "http":
-            return not_found()
-        if scope["method"] == "OPTIONS":
-            return preflight_answer()
-        if scope["method"] not in ("GET", "HEAD"):
-            return method_not_allowed("GET, HEAD, OPTIONS")
-        return document
 
 
 def _header_texts(scope: Scope) -> dict[str, str]:
@@ -184,7 +175,7 @@ def _documents(settings: Settings) -> dict[str, Answer]:
     documents[issuer_path + _OPENID_METADATA] = server
     by_identifier = {resource.identifier: resource for resource in settings.resources if resource.prefix is not None}
     for resource in by_identifier.values():
-        document = json_answer(protected_resource_metadata(settings, resource), headers=())
+        document = json_answer(protected_resource_metadata(settings.issuer, resource), headers=())
         documents[resource.metadata_path] = document
         if len(by_identifier) == 1 or resource.identifier == settings.issuer_url.origin:
             documents[_RESOURCE_METADATA] = document

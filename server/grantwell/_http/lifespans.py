@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Send
+
+from ..errors import GrantwellError
 
 log = logging.getLogger("grantwell")
 
@@ -98,3 +101,18 @@ class Lifespans:
     def state_of(self, app: ASGIApp) -> dict[str, Any]:
         """What the application's lifespan left for its requests."""
         return self._lifespans[id(app)].state
+
+
+async def serve_lifespan(running: AbstractAsyncContextManager[object], receive: Receive, send: Send) -> None:
+    """Be running for as long as a server's lifespan lasts; an expected trouble is told to it in one sentence."""
+    await receive()
+    phase = "startup"
+    try:
+        async with running:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            phase = "shutdown"
+    except (GrantwellError, LifespanFailed) as error:
+        await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.shutdown.complete"})

@@ -8,8 +8,8 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from .._urls import network_of
 from .failures import FetchBudgetSpent
 
 MAX_CONCURRENT = 16
@@ -42,7 +42,7 @@ class Budgets:
         Raises FetchBudgetSpent, at once and without counting, if 64 fetches are under way or wait, or if the last
         minute saw as many as it may for this host or this client (an IPv6 address counts by its /64, None as one).
         """
-        self._spend(host, _network_of(client))
+        self._spend(host, network_of(client or "") or _UNKNOWN)
         line = self._hosts.setdefault(host, _Line())
         line.length += 1
         self._pending += 1
@@ -97,15 +97,3 @@ class _LastMinute:
         self._times.move_to_end(key)
         if len(self._times) > MAX_COUNTED_KEYS:
             self._times.popitem(last=False)
-
-
-def _network_of(client: str | None) -> str:
-    try:
-        address = ip_address(client or "")
-    except ValueError:
-        return _UNKNOWN
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(IPv6Network((int(address), 64), strict=False))
-        address = address.ipv4_mapped
-    return str(address)

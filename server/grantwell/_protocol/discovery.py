@@ -49,14 +49,14 @@ def authorization_server_metadata(settings: Settings) -> dict[str, Any]:
     return _without_empty_arrays(document)
 
 
-def protected_resource_metadata(settings: Settings, resource: ProtectedResource) -> dict[str, Any]:
+def protected_resource_metadata(issuer: str, resource: ProtectedResource) -> dict[str, Any]:
     """What a protected resource says of itself (RFC 9728 section 2).
 
     `offline_access` is an arrangement between client and authorization server, so a resource never names it.
     """
     document: dict[str, Any] = {
         "resource": resource.identifier,
-        "authorization_servers": [settings.issuer],
+        "authorization_servers": [issuer],
         "scopes_supported": [scope for scope in resource.scopes if scope != OFFLINE_ACCESS],
         "bearer_methods_supported": ["header"],
     }

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .._http.answers import json_answer, metadata_answer, not_found, rendered, send_answer
 from .._http.bearer_guard import BearerGuard
-from .._http.lifespans import LifespanFailed, Lifespans
+from .._http.lifespans import Lifespans, serve_lifespan
 from .._http.paths import IrregularPath, Prefixes, Protected
+from .._protocol.discovery import protected_resource_metadata
 from .._resources import Resource, is_irregular, is_resource_identifier, protected_resources
 from .._urls import parse_http_url
-from ..config import OFFLINE_ACCESS, Clock, ProtectedResource
+from ..config import Clock, ProtectedResource
 from ..errors import ConfigurationError, OAuthError
 from .authorization_server import AuthorizationServer
 from .introspection import IntrospectedTokens
@@ -72,7 +72,7 @@ class ResourceServer:
         )
         self._resource = _protected_resource(resource, Resource(scopes={} if scopes is None else scopes, name=name))
         self._prefixes = Prefixes([Protected(self._resource, app)])
-        self._document = json_answer(_metadata(issuer, self._resource), headers=())
+        self._document = json_answer(protected_resource_metadata(issuer, self._resource), headers=())
         self._guard = BearerGuard(IntrospectedTokens(self._authorization_server, issuer, clock, cache_seconds))
         self._lifespans = Lifespans([app])
 
@@ -98,24 +98,11 @@ class ResourceServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope: http, websocket or lifespan."""
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await serve_lifespan(self.running(), receive, send)
         elif scope["type"] in ("http", "websocket"):
             await self._route(scope)(scope, receive, send)
         else:
             raise RuntimeError(f"unknown ASGI scope type: {scope['type']!r}")
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        phase = "startup"
-        try:
-            async with self.running():
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                phase = "shutdown"
-        except LifespanFailed as error:
-            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
 
     def _route(self, scope: Scope) -> ASGIApp:
         """Who answers this request. Nothing below the protected path has a way past the guard."""
@@ -148,16 +135,3 @@ def _protected_resource(identifier: str, described: Resource) -> ProtectedResour
     except ConfigurationError as error:
         raise ConfigurationError("scopes", str(error).removeprefix(f"{error.field}: ")) from error
     return replace(resource, prefix=path)
-
-
-def _metadata(issuer: str, resource: ProtectedResource) -> dict[str, Any]:
-    """What the resource says of itself (RFC 9728 section 2)."""
-    document: dict[str, Any] = {
-        "resource": resource.identifier,
-        "authorization_servers": [issuer],
-        "scopes_supported": [scope for scope in resource.scopes if scope != OFFLINE_ACCESS],
-        "bearer_methods_supported": ["header"],
-    }
-    if resource.name is not None:
-        document["resource_name"] = resource.name
-    return {name: value for name, value in document.items() if value != []}
