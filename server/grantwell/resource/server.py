@@ -38,6 +38,8 @@ class ResourceServer:
 
     A revoked token is refused by the next request. With `cache_seconds` (at most 60) what was learnt of a token is
     believed that long, never beyond its end: revocation may then take as many seconds, and answers get faster.
+    A call whose token nobody can judge now is answered by 503 without a challenge. So is one whose grant has props
+    that do not fit: an answer has at most 64 KiB, objects of 256 members, integers of 53 bits, and props seven deep.
 
     Raises ConfigurationError, which names the field.
     """
