@@ -29,7 +29,7 @@ requirement = pytest.mark.requirement
 NOW = 1_800_000_000
 ISSUER = "https://as.test"
 CLIENT = "C1"
-ABSENT: Any = object()
+ABSENT: Any = Ellipsis
 
 HEADER: dict[str, Any] = {"alg": "ES256", "kid": "k1"}
 CLAIMS: dict[str, Any] = {

@@ -38,9 +38,10 @@ async def update_client(context: Context, client_id: str, changes: Mapping[str, 
     """
 
     def changed(client: Client) -> ClientMetadata:
-        # A client without grant types, which introspects alone, does not get the default by a change of its name.
-        document = {"grant_types": []} | client_document(client) | dict(changes)
-        return parse_client_metadata(document, context.settings, origin=client.origin)
+        document = client_document(client)
+        # They follow the grant types, which may change.
+        del document["response_types"]
+        return parse_client_metadata(document | dict(changes), context.settings, origin=client.origin)
 
     return await redescribe(context, client_id, changed)
 
