@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from grantwell import SecretKey
 from grantwell.crypto import Keyring, PasswordHasher
-from grantwell.signin import Accounts, SignIn
+from grantwell.signin import Accounts, Branding, SignIn
 from grantwell_storage import MemoryStore, SQLStore
 from tests.wire.world import ISSUER, R1, World, running_world
 
@@ -77,7 +77,9 @@ def check_page(answer: httpx.Response) -> httpx.Response:
     assert answer.status_code < 500 or (answer.status_code == 503 and "retry-after" in answer.headers), answer.text
     if answer.headers.get("content-type", "").startswith("text/html"):
         policy = answer.headers["content-security-policy"]
-        assert policy == "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+        assert policy == (
+            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
@@ -194,11 +196,12 @@ async def running_place(
     hasher: PasswordHasher | None = None,
     fallback: ASGIApp | None = None,
     new_user: str = USER,
+    branding: Branding | None = None,
     **options: Any,
 ) -> AsyncIterator[Place]:
     """A place over a store; `options` go to the provider."""
     hasher = hasher or cheap_hasher()
-    default = SignIn(store, options.get("secret_key", KEY), hasher=hasher, fallback=fallback)
+    default = SignIn(store, options.get("secret_key", KEY), hasher=hasher, fallback=fallback, branding=branding)
     async with running_world(store, default=default, **({"secret_key": KEY} | options)) as world:
         keyring = Keyring(options.get("issuer", ISSUER), options.get("secret_key", KEY))
         place = Place(world, store, Accounts(store, keyring, hasher, clock=world.clock), keyring)

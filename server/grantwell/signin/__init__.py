@@ -4,10 +4,12 @@
 
     app = OAuthProvider(..., store=store, secret_key=key, default_handler=SignIn(store, key))
 
-`SQLStore` and `MemoryStore` are the account store too. `Accounts` adds and changes the people who can sign in.
+`SQLStore` and `MemoryStore` are the account store too. `Accounts` adds and changes the people who can sign in;
+`Branding` is how the pages look and what they say.
 """
 
 from .accounts import Accounts
 from .app import SignIn
+from .branding import Branding
 
-__all__ = ["Accounts", "SignIn"]
+__all__ = ["Accounts", "Branding", "SignIn"]

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from .markup import Html
-from .stylesheet import STYLESHEET
-
 # form-action is left out on purpose: Chromium applies it to every redirect behind a form, the client's URI included.
-_CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 _EVERYWHERE = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Frame-Options": "DENY",
@@ -21,17 +20,21 @@ _EVERYWHERE = {
 
 
 class Refusal(Exception):
-    """A request that is answered with a page that says what is wrong, and changes nothing."""
+    """A request that is answered with a page that says what is wrong, and changes nothing.
 
-    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(text)
+    `problem` names the texts `problem.….title`, `.happened` and `.next`; `values` are their placeholders.
+    """
+
+    def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None, **values: object) -> None:
+        super().__init__(problem)
         self.status = status
-        self.text = text
+        self.problem = problem
         self.headers = dict(headers or {})
+        self.values = values
 
 
 def page(
-    document: Html, *, status: int = 200, cookie: str | None = None, headers: Mapping[str, str] | None = None
+    document: str, *, status: int = 200, cookie: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A page."""
     return _answer(status, document.encode(), cookie, {"Content-Type": "text/html; charset=utf-8", **(headers or {})})
@@ -44,13 +47,12 @@ def redirect(location: str, *, cookie: str | None = None) -> Response:
 
 def head() -> Response:
     """What HEAD is answered, for every page: the headers of one, and nothing happens."""
-    return page(Html(""))
+    return page("")
 
 
-def stylesheet() -> Response:
-    """The stylesheet, which is the same for everybody."""
-    headers = {"Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=300"}
-    return _answer(200, STYLESHEET.encode(), None, headers)
+def asset(content: bytes, media_type: str) -> Response:
+    """What a page loads, and is the same for everybody."""
+    return _answer(200, content, None, {"Content-Type": media_type, "Cache-Control": "public, max-age=300"})
 
 
 def _answer(status: int, body: bytes, cookie: str | None, headers: Mapping[str, str]) -> Response:

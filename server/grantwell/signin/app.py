@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import ClientDisconnect, Request
@@ -11,22 +11,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import OAuthHelpers
 from ..crypto import PasswordHasher, SecretKey
-from ..errors import AuthorizationError, ConfigurationError, OAuthError, StoreUnavailable
+from ..errors import ConfigurationError, OAuthError, StoreUnavailable
 from ..store import AccountStore
-from . import authorizing, consenting, pages, signing, texts
-from .answers import Refusal, head, page, stylesheet
-from .visits import Site, Visit
+from . import assets, authorizing, consenting, signing
+from .answers import Refusal, head
+from .branding import Branding
+from .problems import answer_to
+from .rendering import Templates
+from .visits import Handler, Routes, Site, Upstream, Visit
 
-_Handler = Callable[[Site, Visit], Awaitable[Response]]
-
-_RETRY_AFTER_SECONDS = "2"
+# Each has its paths as ROUTES.
+_PAGES = (signing, consenting, assets)
 
 
 class SignIn:
     """Sign-in and consent, as the `default_handler` of an `OAuthProvider`, or inside it.
 
     `store` and `secret_key` are those of the provider. It serves the authorization endpoint, `/signin`, `/consent`,
-    `/signout` and `/signin.css`; everything else goes to `fallback`.
+    `/signout` and `/signin.css`; everything else goes to `fallback`. `branding` changes how the pages look and what
+    they say, `upstreams` are those to sign in with elsewhere, and without `passwords` that is the only way. Raises
+    ConfigurationError.
     """
 
     def __init__(
@@ -36,13 +40,19 @@ class SignIn:
         *,
         hasher: PasswordHasher | None = None,
         fallback: ASGIApp | None = None,
+        branding: Branding | None = None,
+        upstreams: Sequence[Upstream] = (),
+        passwords: bool = True,
     ) -> None:
         self._store = store
         self._secret_key = secret_key
         self._hasher = hasher or PasswordHasher()
         self._fallback = fallback
+        self._templates = Templates(branding or Branding())
+        self._upstreams = tuple(upstreams)
+        self._passwords = passwords
         self._site: Site | None = None
-        self._routes: Mapping[str, Mapping[str, _Handler]] = {}
+        self._routes: Routes = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -64,61 +74,54 @@ class SignIn:
             raise RuntimeError("SignIn works inside an OAuthProvider, as its default_handler or behind it")
         if self._site is None or self._site.oauth is not oauth:
             self._routes = _routes(oauth.settings.authorize_endpoint)
-            self._site = Site(oauth, self._store, self._secret_key, self._hasher)
+            self._site = Site(
+                oauth,
+                self._store,
+                self._secret_key,
+                hasher=self._hasher,
+                templates=self._templates,
+                upstreams=self._upstreams,
+                passwords=self._passwords,
+            )
         return self._site
 
 
-def _routes(authorize_endpoint: str) -> Mapping[str, Mapping[str, _Handler]]:
-    routes: dict[str, Mapping[str, _Handler]] = {
-        "/signin": {"GET": signing.show, "POST": signing.sign_in},
-        "/consent": {"GET": consenting.show, "POST": consenting.answer},
-        "/signout": {"POST": signing.sign_out},
-        "/signin.css": {"GET": _stylesheet},
-    }
+def _routes(authorize_endpoint: str) -> Routes:
+    """Every page: what each module has under its own paths, and the endpoint of the settings."""
+    routes: dict[str, Mapping[str, Handler]] = {}
+    for module in _PAGES:
+        routes.update(module.ROUTES)
     if authorize_endpoint in routes:
         raise ConfigurationError("authorize_endpoint", f"{authorize_endpoint} is a page of grantwell.signin.")
-    return {authorize_endpoint: {"GET": authorizing.begin}, **routes}
-
-
-async def _stylesheet(site: Site, visit: Visit) -> Response:
-    return stylesheet()
+    return routes | {authorize_endpoint: {"GET": authorizing.begin}}
 
 
 async def _serve(
-    site: Site, handlers: Mapping[str, _Handler] | None, scope: Scope, receive: Receive, send: Send
+    site: Site, handlers: Mapping[str, Handler] | None, scope: Scope, receive: Receive, send: Send
 ) -> None:
     request = Request(scope, receive)
     try:
         response = await _answer(site, handlers, request)
-    except Refusal as refusal:
-        response = page(pages.problem(site.places, refusal.text), status=refusal.status, headers=refusal.headers)
-    except AuthorizationError as error:
-        response = page(pages.problem(site.places, error.description), status=403)
-    except OAuthError as error:
-        # A body that is no form has no token of ours in it, either.
-        status = 403 if error.status == 400 else error.status
-        response = page(pages.problem(site.places, error.description), status=status)
-    except StoreUnavailable:
-        headers = {"Retry-After": _RETRY_AFTER_SECONDS}
-        response = page(pages.problem(site.places, texts.BUSY), status=503, headers=headers)
+    except (Refusal, OAuthError, StoreUnavailable) as error:
+        response = answer_to(site, error)
     except ClientDisconnect:
         return
     await response(scope, receive, send)
 
 
-async def _answer(site: Site, handlers: Mapping[str, _Handler] | None, request: Request) -> Response:
+async def _answer(site: Site, handlers: Mapping[str, Handler] | None, request: Request) -> Response:
     if handlers is None:
-        raise Refusal(404, texts.NOT_FOUND)
+        raise Refusal(404, "not_found")
     if request.method == "HEAD" and "GET" in handlers:
         return head()
     if request.method not in handlers:
         allowed = [*handlers, *(["HEAD"] if "GET" in handlers else [])]
-        raise Refusal(405, texts.METHOD_NOT_ALLOWED, {"Allow": ", ".join(allowed)})
+        raise Refusal(405, "method_not_allowed", {"Allow": ", ".join(allowed)})
     form: ImmutableMultiDict[str, str] = ImmutableMultiDict()
     if request.method == "POST":
         # A browser tells where a form was. `Origin` would not do: with `Referrer-Policy: no-referrer` it is `null`.
         if not set(request.headers.getlist("sec-fetch-site")) <= {"same-origin", "none"}:
-            raise Refusal(403, texts.FOREIGN_FORM)
+            raise Refusal(403, "foreign_form")
         form = await site.oauth.read_form(request, repeatable=("scope",))
     now = int(site.settings.clock())
     session = await site.sessions.find(request.headers.getlist("cookie"), now)

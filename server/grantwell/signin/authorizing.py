@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from ..errors import AuthorizationError, StoreUnavailable
 from ..records import Session
-from . import pages, texts
 from .answers import page, redirect
 from .interactions import INTERACTION_SECONDS
+from .problems import refused
 from .visits import Site, Visit
 
 
@@ -20,9 +20,9 @@ async def begin(site: Site, visit: Visit) -> Response:
         return _error(site, error, may_redirect=error.trusted or visit.user_id is not None)
     prompts = frozenset(visit.request.query_params.get("prompt", "").split(" "))
     if "none" in prompts:
-        code, text = ("interaction_required", texts.INTERACTION_REQUIRED)
+        code, text = ("interaction_required", "The user has to be asked.")
         if visit.user_id is None:
-            code, text = ("login_required", texts.LOGIN_REQUIRED)
+            code, text = ("login_required", "The user has to sign in.")
         refusal = await site.oauth.refuse_authorization(request, code, text)
         return _error(site, refusal, may_redirect=refusal.trusted)
     session, cookie = await _browser(site, visit)
@@ -31,7 +31,7 @@ async def begin(site: Site, visit: Visit) -> Response:
     if opened is None:
         raise StoreUnavailable("the session ended meanwhile")
     asks = session.user_id is not None and not fresh_sign_in
-    return redirect(f"{site.places.consent if asks else site.places.signin}?i={opened}", cookie=cookie)
+    return redirect(f"{site.path('/consent' if asks else '/signin')}?i={opened}", cookie=cookie)
 
 
 async def _browser(site: Site, visit: Visit) -> tuple[Session, str | None]:
@@ -44,9 +44,6 @@ async def _browser(site: Site, visit: Visit) -> tuple[Session, str | None]:
 
 def _error(site: Site, error: AuthorizationError, *, may_redirect: bool) -> Response:
     """Tell the client, if it is certain that this is no way to send people anywhere; or the user (RFC 9700 4.11.2)."""
-    link = None
-    if error.redirect_to is not None:
-        if may_redirect:
-            return redirect(error.redirect_to)
-        link = (error.redirect_to, site.oauth.redirect_host(error.redirect_to.partition("?")[0]))
-    return page(pages.problem(site.places, error.description, link=link), status=error.status, headers=error.headers)
+    if error.redirect_to is not None and may_redirect:
+        return redirect(error.redirect_to)
+    return page(refused(site, error), status=error.status, headers=error.headers)

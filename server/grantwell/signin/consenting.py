@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from .. import AuthorizationRequest
-from ..config import OFFLINE_ACCESS, ProtectedResource, Settings
+from ..config import OFFLINE_ACCESS, ProtectedResource
 from ..crypto import MacField
 from ..errors import AuthorizationError
-from ..records import Session
-from . import pages, texts
+from ..records import Client, Session
 from .answers import Refusal, page, redirect
 from .interactions import Pending
 from .signing import signout_csrf
-from .visits import Site, Visit
+from .visits import Routes, Site, Visit
+
+_LINKS = ("client_uri", "tos_uri", "policy_uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ async def show(site: Site, visit: Visit) -> Response:
     asked = await _asked(site, visit, visit.query("i").get("i", ""))
     user_id = asked.user_id
     if user_id is None:
-        return redirect(f"{site.places.signin}?i={asked.pending.id}")
-    return page(pages.consent(site.places, _shown(site, asked, user_id)))
+        return redirect(f"{site.path('/signin')}?i={asked.pending.id}")
+    return page(site.render("consent.html", **_shown(site, asked, user_id)))
 
 
 async def answer(site: Site, visit: Visit) -> Response:
@@ -59,15 +60,15 @@ async def answer(site: Site, visit: Visit) -> Response:
     asked = await _asked(site, visit, visit.form.get("i", ""))
     user_id = asked.user_id
     if user_id is None:
-        raise Refusal(403, texts.NOT_SIGNED_IN)
+        raise Refusal(403, "not_signed_in")
     if not site.keyring.csrf_token_fits(asked.csrf_fields(user_id), visit.form.get("csrf", "")):
-        raise Refusal(403, texts.FOREIGN_FORM)
+        raise Refusal(403, "foreign_form")
     match visit.form.get("decision"):
         case "allow":
             return redirect(await _allow(site, asked, user_id, visit.form.getlist("scope")))
         case "deny":
             return redirect(await _deny(site, asked, user_id, visit.now))
-    raise Refusal(403, texts.FOREIGN_FORM)
+    raise Refusal(403, "foreign_form")
 
 
 async def _allow(site: Site, asked: _Asked, user_id: str, scopes: list[str]) -> str:
@@ -80,12 +81,12 @@ async def _allow(site: Site, asked: _Asked, user_id: str, scopes: list[str]) -> 
             interaction=asked.pending.key,
         )
     except AuthorizationError as error:
-        raise Refusal(403, error.description) from error
+        raise Refusal(403, "refused", description=error.description) from error
 
 
 async def _deny(site: Site, asked: _Asked, user_id: str, now: int) -> str:
     if not await site.interactions.close(asked.pending, now):
-        raise Refusal(403, texts.NOTHING_TO_ANSWER)
+        raise Refusal(403, "nothing_to_answer")
     return await site.oauth.deny_authorization(asked.request, user_id=user_id)
 
 
@@ -94,40 +95,52 @@ async def _asked(site: Site, visit: Visit, interaction_id: str) -> _Asked:
     session = visit.session
     pending = None if session is None else await site.interactions.find(interaction_id, session, visit.now)
     if session is None or pending is None:
-        raise Refusal(403, texts.NOTHING_TO_ANSWER)
+        raise Refusal(403, "nothing_to_answer")
     return _Asked(session, pending, await site.oauth.load_authorization_request(pending.request))
 
 
-def _shown(site: Site, asked: _Asked, user_id: str) -> pages.Consent:
-    request, client, settings = asked.request, asked.request.client, site.settings
-    resources = [resource for name in request.resources if (resource := settings.resource(name)) is not None]
-    return pages.Consent(
-        client_name=client.name,
-        client_id=client.client_id,
-        is_verified=client.origin == "operator",
-        site_host=site.oauth.redirect_host(client.client_id) if client.origin == "document" else None,
-        host=site.oauth.redirect_host(request.redirect_uri),
-        is_loopback=site.oauth.is_loopback(request.redirect_uri),
-        links={name: url for name in texts.LINKS if (url := client.metadata.get(name, "")).startswith("https://")},
-        resources=[(resource.name or "", resource.identifier) for resource in resources],
-        scopes=_in_words(request.scopes, resources),
-        lifetime=_lifetime(settings, may_refresh=request.may_refresh),
-        user_id=user_id,
-        interaction_id=asked.pending.id,
-        csrf=site.keyring.csrf_token(asked.csrf_fields(user_id)),
-        signout_csrf=signout_csrf(site, asked.session),
-    )
+def _shown(site: Site, asked: _Asked, user_id: str) -> Mapping[str, object]:
+    """What the question says, as its template wants it."""
+    request, client = asked.request, asked.request.client
+    resources = [resource for name in request.resources if (resource := site.settings.resource(name)) is not None]
+    return {
+        "client_name": client.name,
+        "client_id": client.client_id,
+        "is_verified": client.origin == "operator",
+        "site_host": site.oauth.redirect_host(client.client_id) if client.origin == "document" else None,
+        "host": site.oauth.redirect_host(request.redirect_uri),
+        "is_loopback": site.oauth.is_loopback(request.redirect_uri),
+        "links": list(_links(client)),
+        "resources": [(resource.name or "", resource.identifier) for resource in resources],
+        "scopes": _in_words(site, request.scopes, resources),
+        "lifetime": _lifetime(site, may_refresh=request.may_refresh),
+        "user_id": user_id,
+        "interaction_id": asked.pending.id,
+        "csrf": site.keyring.csrf_token(asked.csrf_fields(user_id)),
+        "signout_csrf": signout_csrf(site, asked.session),
+    }
 
 
-def _in_words(scopes: Sequence[str], resources: Sequence[ProtectedResource]) -> list[tuple[str, str]]:
+def _links(client: Client) -> Iterator[tuple[str, str]]:
+    for name in _LINKS:
+        url = client.metadata.get(name, "")
+        if url.startswith("https://"):
+            yield name, url
+
+
+def _in_words(site: Site, scopes: Sequence[str], resources: Sequence[ProtectedResource]) -> list[tuple[str, str]]:
     """What each scope means, as each resource that has it says."""
     words = [(r.scopes[scope], scope) for scope in scopes for r in resources if scope in r.scopes]
     if OFFLINE_ACCESS in scopes:
-        words.append((texts.OFFLINE_ACCESS, OFFLINE_ACCESS))
+        words.append((site.templates.texts("consent.offline_access"), OFFLINE_ACCESS))
     return list(dict.fromkeys(words))
 
 
-def _lifetime(settings: Settings, *, may_refresh: bool) -> str:
+def _lifetime(site: Site, *, may_refresh: bool) -> str:
+    settings, texts = site.settings, site.templates.texts
     if not may_refresh or settings.refresh_token_ttl == 0:
         return texts.lifetime(absolute=settings.access_token_ttl, idle=None)
     return texts.lifetime(absolute=settings.refresh_token_ttl, idle=settings.refresh_token_idle_ttl)
+
+
+ROUTES: Routes = {"/consent": {"GET": show, "POST": answer}}

@@ -8,11 +8,9 @@ from starlette.responses import Response
 
 from ..crypto import MacField, equal
 from ..records import Session, User
-from . import pages, texts
 from .answers import Refusal, page, redirect
 from .interactions import Pending
-from .markup import Html
-from .visits import FAILED_SIGN_INS, Site, Visit
+from .visits import FAILED_SIGN_INS, Routes, Site, Visit
 
 log = logging.getLogger("grantwell")
 
@@ -25,12 +23,12 @@ async def show(site: Site, visit: Visit) -> Response:
     if interaction_id:
         pending = await _pending(site, visit, interaction_id)
         if visit.user_id is not None and not pending.needs_sign_in:
-            return redirect(f"{site.places.consent}?i={interaction_id}")
+            return redirect(f"{site.path('/consent')}?i={interaction_id}")
     elif session is not None and session.user_id is not None:
         csrf = signout_csrf(site, session)
-        return page(pages.signed_in(site.places, user_id=session.user_id, signout_csrf=csrf))
+        return page(site.render("signed_in.html", user_id=session.user_id, signout_csrf=csrf))
     elif "signed_out" in query:
-        return page(pages.signed_out(site.places))
+        return page(site.render("signed_out.html"))
     if session is None:
         session, cookie = await site.sessions.begin(visit.now)
     return page(_form(site, session, interaction_id), cookie=cookie)
@@ -43,7 +41,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
     if session is None or not site.keyring.csrf_token_fits(
         _csrf_fields(session, interaction_id), visit.form.get("csrf", "")
     ):
-        raise Refusal(403, texts.FOREIGN_FORM)
+        raise Refusal(403, "foreign_form")
     if interaction_id:
         await _pending(site, visit, interaction_id)
     name = visit.form.get("username", "")
@@ -60,7 +58,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         await site.throttle.count(name.lower(), address, visit.now)
         return page(form, status=403)
     await site.throttle.clear(name.lower(), address)
-    target = f"{site.places.consent}?i={interaction_id}" if interaction_id else site.places.signin
+    target = f"{site.path('/consent')}?i={interaction_id}" if interaction_id else site.path("/signin")
     return redirect(target, cookie=cookie)
 
 
@@ -68,17 +66,17 @@ async def sign_out(site: Site, visit: Visit) -> Response:
     """End the session. A request named by the form stays open, for somebody else who signs in on this browser."""
     session = visit.session
     if session is None or not site.keyring.csrf_token_fits(_signout_fields(session), visit.form.get("csrf", "")):
-        raise Refusal(403, texts.FOREIGN_FORM)
+        raise Refusal(403, "foreign_form")
     pending = await site.interactions.find(visit.form.get("i", ""), session, visit.now)
     # Closed first, so that it cannot be answered by the one who leaves and by the one who comes.
     kept = pending if pending is not None and await site.interactions.close(pending, visit.now) else None
     removal = await site.sessions.end(session)
     log.info("signed out: user=%r", session.user_id)
     if kept is None:
-        return redirect(f"{site.places.signin}?signed_out=1", cookie=removal)
+        return redirect(f"{site.path('/signin')}?signed_out=1", cookie=removal)
     successor, cookie = await site.sessions.begin(visit.now)
     moved = await site.interactions.move(kept, successor, visit.now)
-    return redirect(f"{site.places.signin}?i={moved or ''}", cookie=cookie)
+    return redirect(f"{site.path('/signin')}?i={moved or ''}", cookie=cookie)
 
 
 def signout_csrf(site: Site, session: Session) -> str:
@@ -91,7 +89,7 @@ async def _pending(site: Site, visit: Visit, interaction_id: str) -> Pending:
     if visit.session is not None:
         pending = await site.interactions.find(interaction_id, visit.session, visit.now)
     if pending is None:
-        raise Refusal(403, texts.NOTHING_TO_ANSWER)
+        raise Refusal(403, "nothing_to_answer")
     return pending
 
 
@@ -109,9 +107,17 @@ async def _new_session(site: Site, replaced: Session, user: User, now: int) -> s
     return cookie
 
 
-def _form(site: Site, session: Session, interaction_id: str, *, username: str = "", failed: bool = False) -> Html:
+def _form(site: Site, session: Session, interaction_id: str, *, username: str = "", failed: bool = False) -> str:
     csrf = site.keyring.csrf_token(_csrf_fields(session, interaction_id))
-    return pages.signin(site.places, csrf=csrf, interaction_id=interaction_id, username=username, failed=failed)
+    return site.render(
+        "signin.html",
+        csrf=csrf,
+        interaction_id=interaction_id,
+        username=username,
+        failed=failed,
+        passwords=site.passwords,
+        upstreams=site.upstreams,
+    )
 
 
 def _csrf_fields(session: Session, interaction_id: str) -> list[MacField]:
@@ -120,3 +126,6 @@ def _csrf_fields(session: Session, interaction_id: str) -> list[MacField]:
 
 def _signout_fields(session: Session) -> list[MacField]:
     return ["signout", session.digest]
+
+
+ROUTES: Routes = {"/signin": {"GET": show, "POST": sign_in}, "/signout": {"POST": sign_out}}

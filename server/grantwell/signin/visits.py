@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
+from starlette.responses import Response
 
 from .. import OAuthHelpers
 from ..config import Settings
@@ -14,38 +16,65 @@ from ..crypto import Keyring, PasswordHasher, SecretKey
 from ..records import Session
 from ..store import AccountStore
 from ..throttle import Limits, Throttle
-from . import texts
 from .accounts import Accounts
 from .answers import Refusal
 from .interactions import Interactions
-from .pages import Places
+from .rendering import Templates
 from .sessions import Sessions
 
 FAILED_SIGN_INS = Limits(purpose="signin", window=600, of_name=10, of_address=100)
 
 
-class Site:
-    """The parts of the pages of one server."""
+class Upstream(Protocol):
+    """Somewhere else where people can sign in: its `id` in addresses, and the `label` of its button."""
 
-    def __init__(self, oauth: OAuthHelpers, store: AccountStore, secret_key: SecretKey, hasher: PasswordHasher) -> None:
+    @property
+    def id(self) -> str:
+        """What it is called in addresses and forms."""
+
+    @property
+    def label(self) -> str:
+        """What it is called on its button."""
+
+
+class Site:
+    """The parts of the pages of one server. `passwords` tells whether people may sign in with one."""
+
+    def __init__(
+        self,
+        oauth: OAuthHelpers,
+        store: AccountStore,
+        secret_key: SecretKey,
+        *,
+        hasher: PasswordHasher,
+        templates: Templates,
+        upstreams: Sequence[Upstream] = (),
+        passwords: bool = True,
+    ) -> None:
         self.oauth = oauth
+        self.store = store
+        self.templates = templates
+        self.upstreams = tuple(upstreams)
+        self.passwords = passwords
         self.keyring = Keyring(self.settings.issuer, secret_key)
         self.accounts = Accounts(store, self.keyring, hasher, clock=self.settings.clock)
         self.sessions = Sessions(store, self.keyring, secure=self.settings.issuer_url.is_https)
         self.interactions = Interactions(store, self.keyring)
         self.throttle = Throttle(store, self.keyring, FAILED_SIGN_INS)
-        base = self.settings.issuer_url.path
-        self.places = Places(
-            signin=f"{base}/signin",
-            consent=f"{base}/consent",
-            signout=f"{base}/signout",
-            stylesheet=f"{base}/signin.css",
-        )
 
     @property
     def settings(self) -> Settings:
         """The settings of the server."""
         return self.oauth.settings
+
+    def path(self, route: str) -> str:
+        """Where a page is: its route below the path of the issuer."""
+        return f"{self.settings.issuer_url.path}{route}"
+
+    def render(self, template: str, /, **context: object) -> str:
+        """A page from its template, which has `path` and `brand_name` besides what it is given."""
+        brand_name = self.templates.branding.name or self.oauth.redirect_host(self.settings.issuer)
+        return self.templates.render(template, path=self.path, brand_name=brand_name, **context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,5 +99,9 @@ class Visit:
         parameters = self.request.query_params.multi_items()
         names = [name for name, _ in parameters]
         if len(set(names)) != len(names) or not set(names) <= set(allowed):
-            raise Refusal(400, texts.BAD_ADDRESS)
+            raise Refusal(400, "bad_address")
         return dict(parameters)
+
+
+Handler: TypeAlias = Callable[[Site, Visit], Awaitable[Response]]
+Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
