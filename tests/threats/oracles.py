@@ -15,7 +15,7 @@ from tests.signin.browser import COOKIE
 from tests.threats.exchanges import Answer
 
 _PAGES = ("/authorize", "/signin", "/consent", "/signout")
-_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 # Who tried how often, and when something was last used, is no state that a request could gain or lose anything by.
 _COUNTERS = ("oauth_throttles",)
 _HOUSEKEEPING = frozenset({"last_used_at"})
