@@ -97,6 +97,6 @@ def _banner(process: subprocess.Popen[str]) -> str:
     lines: list[str] = []
     for line in process.stdout or ():
         lines.append(line)
-        if line.startswith("Stop with"):
+        if line.startswith("http"):
             return "".join(lines)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from grantwell import AuthorizationRequest, OAuthProvider
+from grantwell.cli import demo
 from grantwell.cli.demo import DemoSettings, demo_provider
 from grantwell.cli.demo.notes import MOST_CHARACTERS, MOST_NOTES, Notes
 from grantwell_migrations import upgrade
@@ -217,7 +219,7 @@ async def test_a_client_that_asks_for_no_scope_gets_the_default_ones(office: Off
     assert {resource.identifier for resource in settings.resources} == {API, MCP}
 
 
-@pytest.mark.requirement("S-155", "S-156", "S-157", "A-285")
+@pytest.mark.requirement("S-155", "S-156", "S-157", "A-285", "G-640")
 async def test_the_pages_of_the_demonstration_run_and_reveal_nothing(office: Office) -> None:
     code = "gwc_" + "A" * 65
     for path, shown in (
@@ -227,16 +229,61 @@ async def test_the_pages_of_the_demonstration_run_and_reveal_nothing(office: Off
         ("/callback", "nothing"),
         ("/callback?code=gwc_';rm%20-rf%20~;'" + "A" * 65, "nothing"),
         ("/callback?error=%3Cscript%3E", "&lt;script&gt;"),
+        ("/callback?error=" + "e" * 300, f"<code>{'e' * 200}</code>"),
     ):
         page = await office.http.get(path)
         assert page.status_code == 200
         assert shown in page.text
         assert "rm -rf" not in page.text
-        assert "<script" not in page.text
-        assert "default-src 'none'" in page.headers["content-security-policy"]
-        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
-        assert page.headers["x-frame-options"] == "DENY"
-        assert page.headers["referrer-policy"] == "no-referrer"
+        assert re.findall("<script.*", page.text) == [
+            '<script type="module" src="/playground/playground.js"></script>'
+        ], "one script, and it is a file"
+        _assert_forbidding(page)
         assert page.headers["cache-control"] == "no-store"
         assert (await office.http.get(path, headers={"Host": "attacker.test:8000"})).status_code == 421
     assert (await office.http.get("/no-such-page")).status_code == 404
+
+
+@pytest.mark.requirement("G-640")
+async def test_an_answer_that_the_script_reads_is_on_no_page_of_the_server(office: Office) -> None:
+    code = "gwc_" + "B" * 65
+    page = await office.http.get(f"/callback?code={code}&state=st4te&iss={ISSUER}")
+    assert page.status_code == 200
+    assert code not in page.text
+    assert "st4te" not in page.text
+
+
+@pytest.mark.requirement("G-640")
+async def test_what_the_playground_loads_is_here_and_nothing_else_is(office: Office) -> None:
+    page = (await office.http.get("/")).text
+    named = set(re.findall(r'(?:src|href)="/playground/([^"]*)"', page))
+    kept = {path.name for path in (Path(demo.__file__).parent / "static").iterdir()}
+    for name in sorted(kept):
+        file = await office.http.get(f"/playground/{name}")
+        assert file.status_code == 200, name
+        _assert_forbidding(file)
+        named |= set(re.findall(r'from "\./([^"]+)"', file.text))
+        # What it loads and names is its own: no address of anybody else.
+        assert "//" not in re.sub(r"^ *//.*|; // .*|http://www\.w3\.org/2000/svg", "", file.text, flags=re.MULTILINE)
+    assert named == kept
+    for name in ("", "none.js", "..%2fpages.py", "%2e%2e/pages.py", "../pages.py"):
+        assert (await office.http.get(f"/playground/{name}")).status_code == 404
+
+
+def _assert_forbidding(page: httpx.Response) -> None:
+    policy = page.headers["content-security-policy"].split("; ")
+    for directive in (
+        "default-src 'none'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ):
+        assert directive in policy
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert page.headers["x-frame-options"] == "DENY"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["referrer-policy"] == "no-referrer"

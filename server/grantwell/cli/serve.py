@@ -130,7 +130,7 @@ def _announcement(settings: DemoSettings, deployment: Deployment, password_note:
         f"  files      {deployment.database_file.parent.absolute()}: "
         + ", ".join(os.path.basename(name) for name in files),
         "",
-        f"Try it: curl -i {issuer}/api   (a 401 that tells clients where to begin; {issuer} shows the rest)",
-        "Stop with Ctrl+C.",
+        "Stop with Ctrl+C. To see a token work, be refreshed and die, open this and press Run all:",
+        issuer,
     ]
     return "\n".join(lines)

@@ -26,15 +26,15 @@ FAILED_SIGN_INS = Limits(purpose="signin", window=600, of_name=10, of_address=10
 
 
 class Upstream(Protocol):
-    """Somewhere else where people can sign in; its button leads to `/signin/with/NAME`."""
+    """Somewhere else where people can sign in: its `id` in addresses, and the `label` of its button."""
 
     @property
-    def name(self) -> str:
-        """What it is called in addresses."""
+    def id(self) -> str:
+        """What it is called in addresses and forms."""
 
     @property
     def label(self) -> str:
-        """What it is called on its button: "Continue with LABEL"."""
+        """What it is called on its button."""
 
 
 class Site:
