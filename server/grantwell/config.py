@@ -49,8 +49,8 @@ _TAKEN_SCHEMES = frozenset(
     | {"vbscript", "view-source", "ws", "wss"}
 )
 
-# Schemes without a dot that editors registered before RFC 8252 section 7.1 was followed.
-KNOWN_PRIVATE_USE_SCHEMES = ("cursor", "vscode", "vscode-insiders", "windsurf")
+# Schemes without a dot, in spite of RFC 8252 section 7.1, that clients register: one that is refused keeps them out.
+KNOWN_PRIVATE_USE_SCHEMES = ("claude", "cursor", "grokbot", "vscode", "vscode-insiders", "windsurf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from grantwell.config import KNOWN_PRIVATE_USE_SCHEMES
 from tests.properties import metadata_grammar, request_grammar
 from tests.properties.parsers import FORM, IDENTIFIERS, JsonValue
 from tests.properties.request_grammar import base64_of, base64url
@@ -103,7 +104,7 @@ def _redirect_uris(draw: Draw) -> Sentence:
             labels = draw(st.lists(_word("abcxyz019-", 1, 6), min_size=1, max_size=4))
             text = f"a{'.'.join(['b', *labels])}://{draw(_word(_ALNUM, 0, 6))}{rest}"
         case _:
-            scheme = draw(st.sampled_from(["cursor", "vscode", "vscode-insiders", "windsurf", "com.example.app"]))
+            scheme = draw(st.sampled_from([*KNOWN_PRIVATE_USE_SCHEMES, "com.example.app"]))
             text = f"{scheme}:/{_tail(draw(_PLAIN_PATHS).removeprefix('/'), query)}"
     return text.encode(), text
 

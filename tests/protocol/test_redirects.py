@@ -53,6 +53,8 @@ SCHEMES = frozenset(KNOWN_PRIVATE_USE_SCHEMES)
         "com.example.app:///cb",
         "com.googleusercontent.apps.123-abc:/oauth2redirect",
         "cursor://anysphere.cursor-retrieval/oauth/cb",
+        "grokbot://mcp/oauth/callback",
+        "claude://claude.ai/mcp-auth-callback/sdk",
         "vscode://vscode.github-authentication/did-authenticate?windowId=1",
         "vscode-insiders://x/y",
     ],

@@ -168,10 +168,12 @@ class Place:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, listener: socket.socket | None = None) -> AsyncIterator[str]:
-    """The origin of a real server for the application, at `listener` if there is one."""
+async def served(app: ASGIApp, listener: socket.socket | None = None, **options: Any) -> AsyncIterator[str]:
+    """The origin of a real server for the application, at `listener` if there is one; `options` go to uvicorn."""
     with listener or socket.create_server(("127.0.0.1", 0)) as sock:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        settings: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "proxy_headers": False}
+        config = uvicorn.Config(app, **settings | options)
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[sock]))
         while not server.started:  # noqa: ASYNC110

@@ -8,6 +8,7 @@ import click
 
 from ..errors import GrantwellError
 from .clients import clients
+from .doctor import doctor
 from .grants import grants
 from .housekeeping import migrate, purge
 from .leak_drill import leak_drill
@@ -34,5 +35,5 @@ def main() -> None:
     """Grantwell: OAuth 2.1 in front of your API."""
 
 
-for _command in (serve, clients, grants, users, migrate, purge, leak_drill):
+for _command in (serve, clients, grants, users, migrate, purge, doctor, leak_drill):
     main.add_command(_command)

@@ -38,9 +38,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
     """Sign in with what was typed; whatever is wrong with it, the answer is the same."""
     interaction_id = visit.form.get("i", "")
     session = visit.session
-    if session is None or not site.keyring.csrf_token_fits(
-        _csrf_fields(session, interaction_id), visit.form.get("csrf", "")
-    ):
+    if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):
         raise Refusal(403, "foreign_form")
     if interaction_id:
         await _pending(site, visit, interaction_id)
@@ -77,6 +75,11 @@ async def sign_out(site: Site, visit: Visit) -> Response:
     successor, cookie = await site.sessions.begin(visit.now)
     moved = await site.interactions.move(kept, successor, visit.now)
     return redirect(f"{site.path('/signin')}?i={moved or ''}", cookie=cookie)
+
+
+def signin_csrf_fits(site: Site, session: Session, interaction_id: str, token: str) -> bool:
+    """Whether a token is that of the sign-in page of this browser, for this request; `""` where there is none."""
+    return site.keyring.csrf_token_fits(_csrf_fields(session, interaction_id), token)
 
 
 def signout_csrf(site: Site, session: Session) -> str:

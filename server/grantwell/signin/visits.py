@@ -26,15 +26,15 @@ FAILED_SIGN_INS = Limits(purpose="signin", window=600, of_name=10, of_address=10
 
 
 class Upstream(Protocol):
-    """Somewhere else where people can sign in: its `id` in addresses, and the `label` of its button."""
+    """Somewhere else where people can sign in; its button leads to `/signin/with/NAME`."""
 
     @property
-    def id(self) -> str:
-        """What it is called in addresses and forms."""
+    def name(self) -> str:
+        """What it is called in addresses."""
 
     @property
     def label(self) -> str:
-        """What it is called on its button."""
+        """What it is called on its button: "Continue with LABEL"."""
 
 
 class Site:
