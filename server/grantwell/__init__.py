@@ -23,7 +23,6 @@ from .hooks import (
     ClientRegistration,
     CrossClientExchange,
     ErrorEvent,
-    Event,
     ExternalToken,
     ExternalTokenCheck,
     IdentityAssertion,
@@ -33,7 +32,7 @@ from .hooks import (
     TrustedIssuer,
 )
 from .provider import OAuthProvider
-from .records import Client, Grant, Principal
+from .records import Client, Event, Grant, Principal
 from .store import AccountStore, Page, PurgeResult, Store
 
 __all__ = [

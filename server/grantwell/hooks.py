@@ -183,24 +183,6 @@ class ErrorEvent:
     client_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something happened to a client, a grant or a token; `on_event` observes it after it was committed.
-
-    `at` is in seconds since 1970 UTC. `name` is one of: client_registered, client_changed, client_deleted,
-    client_secret_rotated, initial_access_token_created, grant_issued, grant_denied, code_exchanged, code_replayed,
-    token_refreshed, refresh_replayed, refresh_reuse_detected, token_issued, token_exchanged, token_revoked,
-    grant_revoked, purged.
-    """
-
-    name: str
-    at: int
-    client_id: str | None = None
-    user_id: str | None = None
-    grant_id: str | None = None
-    reason: str = ""
-
-
 TokenExchangeCallback = Hook[TokenExchange, TokenExchangeResult | None]
 ClientRegistrationCallback = Hook[ClientRegistration, None]
 ExternalTokenResolver = Hook[ExternalTokenCheck, ExternalToken | None]

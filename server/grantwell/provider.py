@@ -28,13 +28,13 @@ from .errors import ConfigurationError, OAuthError, StoreUnavailable
 from .hooks import (
     ClientRegistrationCallback,
     ErrorEvent,
-    Event,
     ExternalTokenResolver,
     Hook,
     TokenExchangeCallback,
     TokenExchangePolicy,
     TrustedIssuer,
 )
+from .records import Event
 from .store import Store
 
 log = logging.getLogger("grantwell")

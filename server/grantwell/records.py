@@ -6,7 +6,7 @@ Times are whole seconds since 1970 UTC; an instant equal to an `expires_at` is a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NewType
 
 Digest = NewType("Digest", bytes)
@@ -191,8 +191,10 @@ class AccessToken:
 class User:
     """Somebody who can sign in on the pages of `grantwell.signin`.
 
-    `user_id` is the name they sign in with. `mac` authenticates the row under the deployment key, so that a
-    user cannot be invented, promoted or let in again in the database.
+    `user_id` is the name they sign in with, or `"<provider>:<subject>"` for one whom an upstream server signs in;
+    `password_hash` is empty for somebody who has no password, and then none fits. `name` is what to call them: it is
+    shown, and decides nothing. `mac` authenticates the row under the deployment key, so that a user cannot be
+    invented, promoted or let in again in the database.
     """
 
     user_id: str
@@ -202,17 +204,25 @@ class User:
     disabled_at: int | None
     version: int
     mac: bytes
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A browser. `user_id` is None until somebody has signed in on it; `digest` is a keyed digest of its cookie."""
+    """A browser. `user_id` is None until somebody has signed in on it; `digest` is a keyed digest of its cookie.
+
+    `user_agent` and `address` are what its sign-in said of itself, for its user to recognise it by. `sealed` is what
+    only the holder of the cookie and of the deployment key can read together: the upstream tokens of the sign-in.
+    """
 
     digest: Digest
     user_id: str | None
     created_at: int
     expires_at: int
     mac: bytes
+    user_agent: str | None = None
+    address: str | None = None
+    sealed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +238,33 @@ class Interaction:
     created_at: int
     expires_at: int
     closed_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened; `on_event` observes it after it was committed, and `list_events` finds it again.
+
+    `at` is in seconds since 1970 UTC. `actor` is who did it: "client", "operator", "user:" and their id, or empty for
+    the server itself. `address` is where the request came from, where that is known. `reference` is what an error
+    page showed. `details` is a JSON object with no secret in it. `event_id` sorts the events of one second. `name` is
+    one of: client_registered, client_changed, client_deleted, client_secret_rotated, initial_access_token_created,
+    grant_issued, grant_denied, code_exchanged, code_replayed, token_refreshed, refresh_replayed,
+    refresh_reuse_detected, token_issued, token_exchanged, token_revoked, grant_revoked, purged, refused; and of the
+    sign-in pages: signed_in, sign_in_failed, signed_out, session_ended, password_changed, user_added, user_disabled,
+    user_enabled, user_deleted, admin_changed.
+    """
+
+    name: str
+    at: int
+    client_id: str | None = None
+    user_id: str | None = None
+    grant_id: str | None = None
+    reason: str = ""
+    actor: str = ""
+    address: str | None = None
+    reference: str = ""
+    details: JsonObject = field(default_factory=dict)
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,20 @@ What an implementer owes, and `grantwell.testing.StoreContract` checks:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from .records import Client, Digest, Grant, InitialAccessToken, Interaction, Session, User
+from .records import Client, Digest, Event, Grant, InitialAccessToken, Interaction, Session, User
 from .transitions import (
     MAX_GRANTS_OF_SHARED_CLIENT,
+    MAX_LISTED_SESSIONS,
     MAX_LIVE_ACCESS_TOKENS,
     MAX_OPEN_INTERACTIONS,
     Attempt,
     Claim,
     ClientQuery,
     DirectGrant,
+    EventQuery,
     GrantQuery,
     InteractionKey,
     IssuedCode,
@@ -55,6 +58,7 @@ from .transitions import (
 
 __all__ = [
     "MAX_GRANTS_OF_SHARED_CLIENT",
+    "MAX_LISTED_SESSIONS",
     "MAX_LIVE_ACCESS_TOKENS",
     "MAX_OPEN_INTERACTIONS",
     "AccountStore",
@@ -62,6 +66,7 @@ __all__ = [
     "Claim",
     "ClientQuery",
     "DirectGrant",
+    "EventQuery",
     "GrantQuery",
     "InteractionKey",
     "IssuedCode",
@@ -193,6 +198,12 @@ class Store(ThrottleStore, Protocol):
     async def record_use(self, use: Use) -> None:
         """Note that grants and clients were used."""
 
+    async def add_events(self, events: Sequence[Event]) -> None:
+        """Remember events; one whose id is there already stays as it is, so that a batch may be sent again."""
+
+    async def list_events(self, query: EventQuery) -> Page[Event]:
+        """A page of events, newest first."""
+
     async def purge(self, purge: Purge) -> PurgeResult:
         """Remove a bounded number of rows that nothing needs any more."""
 
@@ -226,6 +237,18 @@ class AccountStore(ThrottleStore, Protocol):
 
     async def end_session(self, session: Digest) -> bool:
         """Delete a session with its interactions; False if there is none."""
+
+    async def list_sessions(self, user_id: str, now: int) -> tuple[Session, ...]:
+        """The newest MAX_LISTED_SESSIONS sessions of a user that are not past their end, the newest first."""
+
+    async def end_user_session(self, user_id: str, session: Digest) -> bool:
+        """The same as `end_session`, if the session is that user's."""
+
+    async def end_other_sessions(self, user_id: str, kept: Digest) -> int:
+        """Delete every session of a user but one, with their interactions; how many."""
+
+    async def seal_session(self, session: Digest, sealed: bytes | None, expected: bytes | None) -> bool:
+        """Replace what is sealed in a session, if that still is `expected`; False if it moved or the session ended."""
 
     async def add_interaction(self, new: NewInteraction) -> bool:
         """Remember an authorization request; False if its session has ended."""

@@ -29,6 +29,7 @@ T = TypeVar("T")
 MAX_LIVE_ACCESS_TOKENS = 20
 MAX_GRANTS_OF_SHARED_CLIENT = 20
 MAX_OPEN_INTERACTIONS = 20
+MAX_LISTED_SESSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,30 @@ class GrantQuery:
     """Which grants to list: newest first, at `now`. A filter that is None does not filter.
 
     `state`: *active* (exchanged and alive), *pending* (code not yet exchanged), *ended* (revoked or past its end);
-    None lists active and pending ones.
+    None lists active and pending ones. `created_before`: made before that instant. `unused_since`: last used, or made
+    if it was never used, at that instant or before.
     """
 
     now: int
     user_id: str | None = None
     client_id: str | None = None
     state: Literal["active", "pending", "ended"] | None = None
+    limit: int = 100
+    cursor: str | None = None
+    created_before: int | None = None
+    unused_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events to list: newest first. A filter that is None does not filter; `since` is the earliest instant."""
+
+    user_id: str | None = None
+    client_id: str | None = None
+    grant_id: str | None = None
+    name: str | None = None
+    reference: str | None = None
+    since: int | None = None
     limit: int = 100
     cursor: str | None = None
 
@@ -289,7 +307,8 @@ class Purge:
     What goes: access tokens, grants, sessions, interactions, throttles, claims and initial access tokens that ended at
     or before `ended_before`; seals whose window ended at or before `now`; clients that no operator made (`origin`
     "registration" or "document") without live grants whose last use was at or before `unused_since`, or that were
-    never used and created at or before `never_used_since` (None: clients stay).
+    never used and created at or before `never_used_since` (None: clients stay); events that happened at or before
+    `events_before` (None: they stay).
     """
 
     now: int
@@ -297,6 +316,7 @@ class Purge:
     unused_since: int | None
     never_used_since: int | None
     limit: int
+    events_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +332,7 @@ class PurgeResult:
     throttles: int
     claims: int
     initial_access_tokens: int
+    events: int
     done: bool
 
     @property

@@ -14,7 +14,7 @@ from grantwell.errors import SchemaError, StoreUnavailable
 from . import sqlite
 from .tables import metadata
 
-SCHEMA_VERSION: Final = "0002"
+SCHEMA_VERSION: Final = "0003"
 """The revision of `grantwell_migrations` that this version of the store reads and writes."""
 
 VERSION_TABLE: Final = "oauth_schema_version"

@@ -49,10 +49,15 @@ def _cascade(target: str) -> ForeignKey:
     return ForeignKey(target, ondelete="CASCADE")
 
 
+def _partial_index(column: str, *others: str) -> Index:
+    """An index of the rows that have a value in the column."""
+    there = text(f"{column} IS NOT NULL")
+    return Index(None, column, *others, sqlite_where=there, postgresql_where=there)
+
+
 def _end_index(column: str) -> Index:
     # Partial, so that "is not ended" is never looked up in it: that is what most rows are.
-    ended = text(f"{column} IS NOT NULL")
-    return Index(None, column, sqlite_where=ended, postgresql_where=ended)
+    return _partial_index(column)
 
 
 _UNUSED_OF_AN_ADDRESS = text("last_used_at IS NULL AND registered_from IS NOT NULL")
@@ -210,6 +215,7 @@ users = Table(
     _column("disabled_at", BigInteger, null=True),
     _column("version", BigInteger),
     _column("mac", Bytes),
+    _column("name", Text, null=True),
     sqlite_with_rowid=False,
 )
 
@@ -221,6 +227,9 @@ sessions = Table(
     _column("created_at", BigInteger),
     _column("expires_at", BigInteger),
     _column("mac", Bytes),
+    _column("user_agent", Text, null=True),
+    _column("address", Text, null=True),
+    _column("sealed", Bytes, null=True),
     Index(None, "user_id"),
     Index(None, "expires_at"),
     sqlite_with_rowid=False,
@@ -249,4 +258,26 @@ throttles = Table(
     _column("ends_at", BigInteger),
     Index(None, "ends_at"),
     sqlite_with_rowid=False,
+)
+
+events = Table(
+    "oauth_events",
+    metadata,
+    _column("event_id", Text, key=True),
+    _column("at", BigInteger),
+    _column("name", Text),
+    _column("client_id", Text, null=True),
+    _column("user_id", Text, null=True),
+    _column("grant_id", Text, null=True),
+    _column("reason", Text),
+    _column("actor", Text),
+    _column("address", Text, null=True),
+    _column("reference", Text, null=True),
+    _column("details", Text),
+    Index(None, "at", "event_id"),
+    Index(None, "name", "at", "event_id"),
+    _partial_index("client_id", "at", "event_id"),
+    _partial_index("user_id", "at", "event_id"),
+    _partial_index("grant_id", "at", "event_id"),
+    _partial_index("reference", "at", "event_id"),
 )

@@ -203,6 +203,7 @@ def test_no_two_purposes_share_a_derivation() -> None:
         keyring.token_mac("x", []),
         keyring.row_mac("x", []),
         *keyring.cookie_digests("x"),
+        hkdf_sha256(b"x", salt=KEY, info=b"grantwell/cookie-seal/v1"),
         bytes.fromhex(keyring.csrf_token(["x"])),
         keyring.throttle_key("x"),
         keyring.wrap(bytes(32), "x", "access", "g"),
@@ -232,6 +233,8 @@ def test_while_a_key_is_being_replaced_both_are_good_and_new_values_are_made_wit
         answer = made_by.seal_answer(TOKEN, "g1", 1, b"1")
         csrf = made_by.csrf_token(["page"])
         cookie = made_by.cookie_digests("cookie")[0]
+        kept = made_by.seal_for_cookie("cookie", b"upstream")
+        assert good_for.open_for_cookie("cookie", kept) == b"upstream"
         assert good_for.token_mac_fits(TOKEN, FIELDS, mac)
         assert good_for.row_mac_fits("client", FIELDS, row)
         assert good_for.open_answer(TOKEN, "g1", 1, answer) == b"1"
@@ -243,7 +246,22 @@ def test_while_a_key_is_being_replaced_both_are_good_and_new_values_are_made_wit
         assert cookie not in bad_for.cookie_digests("cookie")
         with pytest.raises(Unsealable):
             bad_for.open_answer(TOKEN, "g1", 1, answer)
+        with pytest.raises(Unsealable):
+            bad_for.open_for_cookie("cookie", kept)
     assert before.wrap(bytes(32), TOKEN, "access", "g") == after.wrap(bytes(32), TOKEN, "access", "g")
+
+
+@requirement("A-326", "A-332")
+def test_of_what_a_session_keeps_every_bit_counts_and_no_other_cookie_opens_it() -> None:
+    sealed = KEYRING.seal_for_cookie("cookie", b"upstream tokens")
+    assert KEYRING.open_for_cookie("cookie", sealed) == b"upstream tokens"
+    assert KEYRING.seal_for_cookie("cookie", b"upstream tokens") != sealed
+    for spoiled in flips(sealed):
+        with pytest.raises(Unsealable):
+            KEYRING.open_for_cookie("cookie", spoiled)
+    for other in ("cookie2", "", "COOKIE"):
+        with pytest.raises(Unsealable):
+            KEYRING.open_for_cookie(other, sealed)
 
 
 @requirement("S-474", "A-326")

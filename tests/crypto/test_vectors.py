@@ -185,6 +185,14 @@ def test_what_is_derived_for_browsers_is_frozen() -> None:
     assert KEYRING.throttle_key("login", "u1").hex() == throttle
 
 
+@requirement("A-328")
+def test_the_form_of_what_a_session_keeps_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = "000102030405060708090a0b943930eb7f8eac1c15f6c8b2e725ce967ad6dd28f050837b"
+    assert KEYRING.open_for_cookie("cookie", bytes.fromhex(sealed)) == b"upstream"
+    monkeypatch.setattr("secrets.token_bytes", lambda size: bytes(range(size)))
+    assert KEYRING.seal_for_cookie("cookie", b"upstream").hex() == sealed
+
+
 @requirement("S-209", "D-10", "S-182")
 def test_the_wire_form_of_tokens_is_frozen() -> None:
     grant, secret, family = "A" * 16, bytes(range(32)), bytes(range(16))

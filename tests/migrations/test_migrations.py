@@ -51,7 +51,11 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 
-LAST_INDEXES = [(None, "ix_oauth_throttles_ends_at"), ("0001", "ix_oauth_claims_expires_at")]
+LAST_INDEXES = [
+    (None, "ix_oauth_throttles_ends_at"),
+    ("0001", "ix_oauth_claims_expires_at"),
+    ("0002", "ix_oauth_events_reference_at_event_id"),
+]
 """The version before a migration, and the last index that it makes."""
 
 
@@ -212,7 +216,7 @@ def test_turning_on_the_write_ahead_log_waits_for_readers_as_long_as_it_may(path
     reader.close()
 
 
-@pytest.mark.parametrize("version", ["0003", "f00dcafe", ""])
+@pytest.mark.parametrize("version", ["0004", "f00dcafe", ""])
 @pytest.mark.requirement("F-098")
 def test_a_version_that_is_not_known_is_refused_and_left(path: Path, url: str, version: str) -> None:
     upgrade(url)

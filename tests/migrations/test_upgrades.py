@@ -11,7 +11,7 @@ import pytest
 
 from grantwell.errors import SchemaError
 from grantwell.records import Client
-from grantwell.store import Attempt, ClientQuery, GrantQuery, UserQuery
+from grantwell.store import Attempt, ClientQuery, EventQuery, GrantQuery, UserQuery
 from grantwell.testing.samples import (
     CLIENT,
     GRANT,
@@ -20,7 +20,7 @@ from grantwell.testing.samples import (
     client,
     consent,
     digest,
-    given_browser,
+    event,
     given_consent,
     given_exchanged,
     key,
@@ -28,6 +28,9 @@ from grantwell.testing.samples import (
     redemption,
     registration,
     rotation,
+    session,
+    user,
+    waiting,
 )
 from grantwell_migrations import upgrade
 from grantwell_storage import SQLStore, metadata
@@ -86,7 +89,9 @@ async def given_a_row_of_every_kind(store: SQLStore) -> None:
     for client_id in (CLIENT, "client-2"):
         await store.add_client(old_client(client_id))
     await store.add_client(old_client("operator's", origin="operator", scopes=None, secrets=(), last_used_at=NOW))
-    await given_browser(store)
+    await store.add_user(user(name=None))
+    await store.add_session(session("browser", user_id=USER, user_agent=None, address=None, sealed=None))
+    assert await store.add_interaction(waiting("request", "browser"))
     await given_exchanged(store)
     assert await store.rotate(rotation(1)) == "rotated"
     await given_exchanged(store, consent("other", client_id="client-2"), redemption("other"))
@@ -111,9 +116,9 @@ async def read_everything(store: SQLStore) -> list[Any]:
     ]
 
 
-@pytest.fixture
-async def told(tmp_path: Path) -> tuple[Path, list[Any]]:
-    """A database of the first schema with rows of every kind, and what a store says of the same rows."""
+@pytest.fixture(params=["0001", "0002"])
+async def told(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[Any]]:
+    """A database of an older schema with rows of every kind, and what a store says of the same rows."""
     new, old = tmp_path / "new.db", tmp_path / "old.db"
     upgrade(url_of(new))
     store = SQLStore(url_of(new))
@@ -121,16 +126,16 @@ async def told(tmp_path: Path) -> tuple[Path, list[Any]]:
     await given_a_row_of_every_kind(store)
     everything = await read_everything(store)
     await store.close()
-    upgrade_to(old, "0001")
+    upgrade_to(old, request.param)
     fill(old, contents(new))
     return old, everything
 
 
-async def test_rows_of_the_first_schema_read_as_before_and_keep_their_values(told: tuple[Path, list[Any]]) -> None:
+async def test_rows_of_an_older_schema_read_as_before_and_keep_their_values(told: tuple[Path, list[Any]]) -> None:
     old, everything = told
     before = contents(old)
-    assert all(rows for _, rows in before.values())
-    with pytest.raises(SchemaError, match="has schema version 0001"):
+    assert {name for name, (_, rows) in before.items() if not rows} <= {"oauth_claims", "oauth_initial_access_tokens"}
+    with pytest.raises(SchemaError, match=r"has schema version 000[12]; this Grantwell needs 0003"):
         await SQLStore(url_of(old)).open()
     upgrade(url_of(old))
     after = contents(old)
@@ -161,5 +166,8 @@ async def test_the_store_goes_on_with_what_was_upgraded(told: tuple[Path, list[A
         assert outcomes == ["registered", "registered", "too_many"]
         assert await store.delete_client(CLIENT)
         assert await store.get_grant(GRANT) is None
+        assert await store.seal_session(digest("browser"), b"new", None)
+        await store.add_events([event("first")])
+        assert (await store.list_events(EventQuery())).items == (event("first"),)
     finally:
         await store.close()

@@ -14,7 +14,7 @@ import pytest
 from grantwell.records import Digest, Interaction, Session
 from grantwell.store import NewInteraction
 from grantwell_storage import MemoryStore, SQLStore
-from tests.signin.browser import COOKIE, PASSWORD, USER, Browser, Place, form_of, interaction_of, read
+from tests.signin.browser import ADDRESS, COOKIE, PASSWORD, USER, Browser, Place, form_of, interaction_of, read
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +74,39 @@ async def test_a_session_cannot_be_prolonged_in_the_database(place: Place, brows
     real = await session_of(place, browser)
     await put_back(place, replace(real, expires_at=real.expires_at + 1))
     assert USER not in read(await browser.get("/signin")).words
+
+
+@pytest.mark.requirement("A-323")
+async def test_where_a_session_came_from_cannot_be_rewritten_in_the_database(place: Place, browser: Browser) -> None:
+    await browser.sign_in(headers={"User-Agent": "Browser/1.0\x7f " + "x" * 300})
+    real = await session_of(place, browser)
+    sent = {"Cookie": f"{COOKIE}={browser.cookie}"}
+    assert (real.user_agent, real.address) == (("Browser/1.0 " + "x" * 300)[:256], ADDRESS)
+    for forged in (
+        replace(real, user_agent="Browser/2.0"),
+        replace(real, address="203.0.113.6"),
+        replace(real, user_agent=None, address=None),
+        replace(real, user_agent=real.address, address=real.user_agent),
+    ):
+        await put_back(place, forged)
+        assert USER not in read(await place.browser().get("/signin", headers=sent)).words
+    await put_back(place, real)
+    assert USER in read(await place.browser().get("/signin", headers=sent)).words
+
+
+@pytest.mark.requirement("A-323", "D-10")
+async def test_rows_from_before_there_were_names_and_browsers_in_them_stay_genuine(
+    place: Place, browser: Browser
+) -> None:
+    await browser.sign_in()
+    session = await session_of(place, browser)
+    mac = place.keyring.row_mac("session", [session.digest, session.user_id, session.created_at, session.expires_at])
+    await put_back(place, replace(session, mac=mac, user_agent=None, address=None))
+    assert USER in read(await browser.get("/signin")).words
+    user = await place.accounts.get(USER)
+    assert user is not None
+    row = (user.user_id, user.password_hash, user.is_admin, user.created_at, user.disabled_at, user.version)
+    assert user.mac == place.keyring.row_mac("user", row)
 
 
 @pytest.mark.requirement("A-319", "A-320")

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Table
 
 from grantwell.errors import StoreUnavailable
-from grantwell.store import Attempt, ClientQuery, GrantQuery, Purge, Revocation, Use, UserQuery
+from grantwell.store import Attempt, ClientQuery, EventQuery, GrantQuery, Purge, Revocation, Use, UserQuery
 from grantwell.testing.samples import (
     CLIENT,
     GRANT,
@@ -24,6 +24,7 @@ from grantwell.testing.samples import (
     claim,
     consent,
     digest,
+    event,
     given_browser,
     given_consent,
     given_exchanged,
@@ -58,6 +59,7 @@ OTHERS = {
     "oauth_throttles": ("key", digest("throttle")),
     "oauth_initial_access_tokens": ("digest", digest("initial")),
     "oauth_claims": ("key", digest("claim")),
+    "oauth_events": ("event_id", "event"),
 }
 
 
@@ -79,6 +81,7 @@ async def _given_two_of_everything(store: SQLStore) -> None:
     await store.add_interaction(waiting("bob's request", "bob's"))
     for label in ("initial", "bob's initial"):
         await store.add_initial_access_token(initial_access(label))
+    await store.add_events([event("event"), event("bob's event", user_id="bob")])
     for label in ("claim", "bob's claim"):
         assert await store.claim(claim(label), NOW)
 
@@ -95,6 +98,8 @@ async def _read_everything(store: SQLStore) -> list[Any]:
         await store.get_interaction(key("request", "browser"), NOW),
         await store.get_initial_access_token(digest("initial"), NOW),
         await store.claim(claim("claim"), NOW),
+        await store.list_sessions(USER, NOW),
+        (await store.list_events(EventQuery(user_id=USER))).items,
     ]
 
 
@@ -103,6 +108,7 @@ async def _read_all_pages(store: SQLStore) -> list[Any]:
         *(await store.list_clients(ClientQuery())).items,
         *(await store.list_grants(GrantQuery(now=NOW))).items,
         *(await store.list_users(UserQuery())).items,
+        *(await store.list_events(EventQuery())).items,
     ]
 
 
@@ -110,6 +116,8 @@ async def _assert_others_are_as_they_were(store: SQLStore) -> None:
     assert await live(store, "a1", "grant-2") is not None
     assert await store.get_client("client-2") is not None
     assert await store.get_user("bob") is not None
+    assert [one.event_id for one in (await store.list_events(EventQuery(user_id="bob"))).items][-1] == "bob's event"
+    assert digest("bob's") in [one.digest for one in await store.list_sessions("bob", NOW)]
     assert await store.get_interaction(key("bob's request", "bob's"), NOW) is not None
     assert await store.get_initial_access_token(digest("bob's initial"), NOW) is not None
     assert not await store.claim(claim("bob's claim"), NOW)

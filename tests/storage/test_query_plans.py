@@ -14,6 +14,7 @@ from sqlalchemy import event
 from grantwell.store import (
     Attempt,
     ClientQuery,
+    EventQuery,
     GrantQuery,
     Purge,
     Revocation,
@@ -46,6 +47,9 @@ from grantwell.testing.samples import (
     user,
     waiting,
 )
+from grantwell.testing.samples import (
+    event as told,
+)
 from grantwell_storage import SQLStore
 from grantwell_storage._sql.store import _LIVE_ACCESS_TOKEN
 
@@ -58,6 +62,7 @@ LISTINGS = (
     "SCAN oauth_clients USING INDEX ix_oauth_clients_created_at_client_id",
     "SCAN oauth_grants USING INDEX ix_oauth_grants_created_at_grant_id",
     "SCAN oauth_users",
+    "SCAN oauth_events USING INDEX ix_oauth_events_at_event_id",
 )
 
 
@@ -70,7 +75,9 @@ def recorded(store: SQLStore) -> list[Statement]:
         event.listen(
             engine.sync_engine,
             "before_cursor_execute",
-            lambda conn, cursor, statement, parameters, *rest: statements.append((statement, parameters)),
+            lambda conn, cursor, statement, parameters, context, many: statements.append(
+                (statement, parameters[0] if many else parameters)
+            ),
         )
     return statements
 
@@ -115,15 +122,20 @@ async def use_every_method(store: SQLStore) -> None:
     await store.close_interaction(key("another", "anonymous"), NOW)
     await store.sign_in(SignIn(session=session("next", user_id=USER), replaced=digest("anonymous"), now=NOW))
     await store.get_session(digest("next"), NOW)
+    await store.list_sessions(USER, NOW)
+    assert await store.seal_session(digest("next"), None, session("next").sealed)
+    await store.end_user_session(USER, digest("next"))
+    await store.end_other_sessions(USER, digest("next"))
     await store.end_session(digest("next"))
     await store.get_user(USER)
     await store.delete_user(USER, NOW)
     await store.count_attempt(Attempt(key=digest("throttle"), window=60, now=NOW))
     await store.count_attempts(digest("throttle"), NOW)
     await store.clear_attempts(digest("throttle"))
-    late = NOW + 10**9
     await store.purge(Purge(now=NOW, ended_before=NOW, unused_since=NOW, never_used_since=NOW, limit=9))
-    await store.purge(Purge(now=late, ended_before=late, unused_since=late, never_used_since=late, limit=9))
+    late = NOW + 10**9
+    old = Purge(now=late, ended_before=late, unused_since=late, never_used_since=late, limit=9, events_before=late)
+    await store.purge(old)
     await store.delete_client(CLIENT)
     await use_every_listing(store)
 
@@ -164,10 +176,33 @@ async def use_every_listing(store: SQLStore) -> None:
             for cursor in (None, grants.cursor):
                 query = GrantQuery(now=NOW, user_id=user_id, client_id=client_id, state=state, cursor=cursor)
                 await store.list_grants(query)
+                await store.list_grants(replace(query, created_before=NOW, unused_since=NOW))
+    await use_every_listing_of_events(store)
+
+
+async def use_every_listing_of_events(store: SQLStore) -> None:
+    """The same for events."""
+    await store.add_events([told("1"), told("2")])
+    first = await store.list_events(EventQuery(limit=1))
+    assert first.cursor
+    filters: list[dict[str, Any]] = [
+        {},
+        *({name: "x"} for name in ("user_id", "client_id", "grant_id", "name", "reference")),
+    ]
+    for chosen in filters:
+        for since in (None, NOW):
+            for cursor in (None, first.cursor):
+                await store.list_events(EventQuery(**chosen, since=since, cursor=cursor))
 
 
 async def test_every_method_is_looked_at_here() -> None:
-    used = "".join(map(inspect.getsource, (use_every_method, use_registration_and_direct_grants, use_every_listing)))
+    looked_at = (
+        use_every_method,
+        use_registration_and_direct_grants,
+        use_every_listing,
+        use_every_listing_of_events,
+    )
+    used = "".join(map(inspect.getsource, looked_at))
     used += "open( close( add_client( add_user( list_clients( get_client( get_access_token( add_grant("
     methods = [name for name, _ in inspect.getmembers(SQLStore, inspect.isfunction) if not name.startswith("_")]
     assert [name for name in methods if f"{name}(" not in used] == []

@@ -301,8 +301,8 @@ async def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        ("0001", "has schema version 0001; this Grantwell needs 0002. Run: grantwell migrate"),
-        ("0003", "has schema version 0003, which this Grantwell does not know.*Upgrade.*run: grantwell migrate"),
+        ("0001", "has schema version 0001; this Grantwell needs 0003. Run: grantwell migrate"),
+        ("0004", "has schema version 0004, which this Grantwell does not know.*Upgrade.*run: grantwell migrate"),
         ("f00dcafe", "has schema version f00dcafe, which this Grantwell does not know"),
     ],
 )

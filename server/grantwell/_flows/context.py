@@ -15,14 +15,13 @@ from ..errors import ConfigurationError, OAuthError
 from ..hooks import (
     ClientRegistrationCallback,
     ErrorEvent,
-    Event,
     ExternalTokenResolver,
     Hook,
     TokenExchangeCallback,
     TokenExchangePolicy,
     TrustedIssuer,
 )
-from ..records import Client
+from ..records import Client, Event
 from ..store import Store
 from .uses import Uses
 

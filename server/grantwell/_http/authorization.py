@@ -197,13 +197,25 @@ class OAuthHelpers:
         user_id: str | None = None,
         client_id: str | None = None,
         state: Literal["active", "pending", "ended"] | None = None,
+        created_before: int | None = None,
+        unused_since: int | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Grant]:
-        """A page of grants, newest first; without `state` the active and the pending ones. Raises ValueError."""
+        """A page of grants, newest first; without `state` the active and the pending ones. Raises ValueError.
+
+        `created_before` and `unused_since` (last use, or the consent if there was none, at or before) are instants.
+        """
         return await self._context.store.list_grants(
             GrantQuery(
-                now=self._context.now(), user_id=user_id, client_id=client_id, state=state, limit=limit, cursor=cursor
+                now=self._context.now(),
+                user_id=user_id,
+                client_id=client_id,
+                state=state,
+                limit=limit,
+                cursor=cursor,
+                created_before=created_before,
+                unused_since=unused_since,
             )
         )
 

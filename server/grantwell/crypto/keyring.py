@@ -23,6 +23,7 @@ _TOKEN_MAC_LABEL = b"grantwell/token-mac/v1"
 _REPLAY_LABEL = b"grantwell/replay/v1"
 _ROW_MAC_LABEL = b"grantwell/row-mac/v1"
 _COOKIE_LABEL = b"grantwell/cookie/v1"
+_COOKIE_SEAL_LABEL = b"grantwell/cookie-seal/v1"
 _CSRF_LABEL = b"grantwell/csrf/v1"
 _THROTTLE_LABEL = b"grantwell/throttle/v1"
 
@@ -145,6 +146,21 @@ class Keyring:
         """
         return tuple(Digest(hmac.digest(key, cookie.encode(), "sha256")) for key in self._cookie_keys)
 
+    def seal_for_cookie(self, cookie: str, plaintext: bytes) -> bytes:
+        """Encrypt what a session keeps, for whoever has its cookie and the deployment key together."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + _cookie_cipher(cookie, self._keys[0]).encrypt(nonce, plaintext, self.cookie_digests(cookie)[0])
+
+    def open_for_cookie(self, cookie: str, sealed: bytes) -> bytes:
+        """What was sealed for this cookie. Raises Unsealable if it was not, or under a key that is no longer valid."""
+        nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        for key, digest in zip(self._keys, self.cookie_digests(cookie), strict=True):
+            try:
+                return _cookie_cipher(cookie, key).decrypt(nonce, ciphertext, digest)
+            except (InvalidTag, ValueError):
+                continue
+        raise Unsealable("what the session keeps does not open")
+
     def csrf_token(self, fields: Iterable[MacField]) -> str:
         """A token for a form, bound to the fields: browser, page, user and what the page showed."""
         return hmac.digest(self._csrf_keys[0], canonical(fields), "sha256").hex()
@@ -158,6 +174,10 @@ class Keyring:
     def throttle_key(self, *fields: MacField) -> Digest:
         """The key to count tries under; names and addresses do not reach the database."""
         return Digest(hmac.digest(self._throttle_key, canonical(fields), "sha256"))
+
+
+def _cookie_cipher(cookie: str, key: bytes) -> AESGCM:
+    return AESGCM(hkdf_sha256(cookie.encode(), salt=key, info=_COOKIE_SEAL_LABEL))
 
 
 def _wrapping_key(token: str, kind: TokenKind, grant_id: str) -> bytes:

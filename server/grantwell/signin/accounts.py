@@ -154,7 +154,10 @@ def checked_user_id(text: str) -> str:
 
 
 def _row_fields(user: User) -> list[MacField]:
-    return [user.user_id, user.password_hash, user.is_admin, user.created_at, user.disabled_at, user.version]
+    fields: list[MacField] = [user.user_id, user.password_hash, user.is_admin]
+    fields += [user.created_at, user.disabled_at, user.version]
+    # Without it as before there were names, so that rows of that time stay genuine.
+    return fields if user.name is None else [*fields, user.name]
 
 
 def _normal(password: str) -> str:

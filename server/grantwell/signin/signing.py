@@ -49,7 +49,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         log.info("a sign-in was refused unseen: address=%r", address)
         return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
     user = await site.accounts.authenticate(name, visit.form.get("password", ""))
-    cookie = None if user is None else await _new_session(site, session, user, visit.now)
+    cookie = None if user is None else await _new_session(site, visit, session, user)
     if cookie is None:
         # The name is not logged: people type passwords into that field.
         log.info("a sign-in failed: address=%r", address)
@@ -96,8 +96,14 @@ async def _pending(site: Site, visit: Visit, interaction_id: str) -> Pending:
     return pending
 
 
-async def _new_session(site: Site, replaced: Session, user: User, now: int) -> str | None:
-    signed_in = await site.sessions.sign_in(replaced, user, now)
+async def _new_session(site: Site, visit: Visit, replaced: Session, user: User) -> str | None:
+    signed_in = await site.sessions.sign_in(
+        replaced,
+        user,
+        visit.now,
+        user_agent=visit.request.headers.get("user-agent"),
+        address=site.oauth.client_address(visit.request),
+    )
     if signed_in is None:
         return None
     session, cookie = signed_in

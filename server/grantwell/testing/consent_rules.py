@@ -229,6 +229,24 @@ class ConsentRules:
         page = await store.list_grants(GrantQuery(now=NOW + at, state=state))
         assert {grant.grant_id for grant in page.items} == expected
 
+    async def test_grants_are_listed_by_age_and_by_last_use(self, store: CompleteStore) -> None:
+        await given_consent(store, consent("never used", now=NOW))
+        await given_consent(store, consent("used", now=NOW))
+        await given_consent(store, consent("young", now=NOW + 10))
+        await store.record_use(Use(grant_ids=("used",), client_ids=(), now=NOW + 20))
+
+        async def listed(**filters: Any) -> set[str]:
+            page = await store.list_grants(GrantQuery(now=NOW + 20, **filters))
+            return {grant.grant_id for grant in page.items}
+
+        assert await listed(created_before=NOW) == set()
+        assert await listed(created_before=NOW + 1) == {"never used", "used"}
+        assert await listed(unused_since=NOW - 1) == set()
+        assert await listed(unused_since=NOW) == {"never used"}
+        assert await listed(unused_since=NOW + 10) == {"never used", "young"}
+        assert await listed(unused_since=NOW + 19, created_before=NOW + 10) == {"never used"}
+        assert await listed(unused_since=NOW + 20) == {"never used", "used", "young"}
+
 
 async def _assert_refused(store: CompleteStore, now: int) -> None:
     assert await store.add_grant(consent(interaction=REQUEST, now=now)) == "interaction_closed"

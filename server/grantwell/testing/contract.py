@@ -11,11 +11,13 @@ from .code_rules import CodeRules
 from .consent_rules import ConsentRules
 from .direct_rules import DirectRules
 from .ending_rules import EndingRules
+from .event_rules import EventRules
 from .lease_rules import LeaseRules
 from .purge_rules import PurgeRules
 from .refresh_rules import RefreshRules
 from .registration_rules import RegistrationRules
 from .samples import CompleteStore
+from .session_rules import SessionRules
 
 __all__ = ["CompleteStore", "StoreContract"]
 
@@ -31,6 +33,8 @@ class StoreContract(
     AccessRules,
     EndingRules,
     AccountRules,
+    SessionRules,
+    EventRules,
     PurgeRules,
 ):
     """What every store must do, one sentence a test.

@@ -45,6 +45,7 @@ NOTHING = PurgeResult(
     throttles=0,
     claims=0,
     initial_access_tokens=0,
+    events=0,
     done=True,
 )
 

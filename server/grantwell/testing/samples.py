@@ -12,6 +12,7 @@ from ..records import (
     ClientSecret,
     Code,
     Digest,
+    Event,
     Grant,
     InitialAccessToken,
     Interaction,
@@ -259,6 +260,7 @@ def user(user_id: str = USER, **changes: Any) -> User:
         disabled_at=None,
         version=1,
         mac=digest("mac of user"),
+        name="Ada é 日本",
     )
     return replace(sample, **changes)
 
@@ -266,7 +268,32 @@ def user(user_id: str = USER, **changes: Any) -> User:
 def session(label: str, **changes: Any) -> Session:
     """A browser on which nobody has signed in."""
     sample = Session(
-        digest=digest(label), user_id=None, created_at=NOW, expires_at=NOW + 3600, mac=digest("mac of " + label)
+        digest=digest(label),
+        user_id=None,
+        created_at=NOW,
+        expires_at=NOW + 3600,
+        mac=digest("mac of " + label),
+        user_agent="Browser é/1.0",
+        address="192.0.2.1",
+        sealed=b"\x00sealed in " + label.encode(),
+    )
+    return replace(sample, **changes)
+
+
+def event(label: str, **changes: Any) -> Event:
+    """Something that happened."""
+    sample = Event(
+        event_id=label,
+        name="grant_issued",
+        at=NOW,
+        client_id=CLIENT,
+        user_id=USER,
+        grant_id=GRANT,
+        reason="because é",
+        actor=f"user:{USER}",
+        address="2001:db8::1",
+        reference="7KQ2-M9XD",
+        details={"scope": ["notes:read"], "é": None},
     )
     return replace(sample, **changes)
 

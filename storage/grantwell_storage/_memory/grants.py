@@ -259,6 +259,11 @@ def list_grants(tables: Tables, query: GrantQuery) -> Page[Grant]:
         grant = row.grant
         if query.user_id not in (None, grant.user_id) or query.client_id not in (None, grant.client_id):
             return False
+        if query.created_before is not None and grant.created_at >= query.created_before:
+            return False
+        used = grant.created_at if grant.last_used_at is None else grant.last_used_at
+        if query.unused_since is not None and used > query.unused_since:
+            return False
         if row.is_alive(query.now) is (query.state == "ended"):
             return False
         return query.state in (None, "ended") or (grant.exchanged_at is not None) is (query.state == "active")

@@ -44,6 +44,7 @@ def purge(tables: Tables, step: Purge) -> PurgeResult:
             (client.client_id for client in tables.clients.values() if _unused(tables, client, step)),
             step.limit,
         ),
+        "events": _drop(tables.events, lambda event: _past(event.at, step.events_before), step.limit),
     }
     return PurgeResult(**counts, done=max(counts.values()) < step.limit)
 
@@ -81,8 +82,8 @@ def _drop_seals(tables: Tables, step: Purge) -> int:
     return len(chosen)
 
 
-def _past(end: int | None, before: int) -> bool:
-    return end is not None and end <= before
+def _past(end: int | None, before: int | None) -> bool:
+    return end is not None and before is not None and end <= before
 
 
 def _ended(row: GrantRow, before: int) -> bool:

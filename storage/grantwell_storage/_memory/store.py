@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from grantwell.records import Client, Digest, Grant, InitialAccessToken, Interaction, Session, User
+from grantwell.records import Client, Digest, Event, Grant, InitialAccessToken, Interaction, Session, User
 from grantwell.store import (
     Attempt,
     Claim,
     ClientQuery,
     DirectGrant,
+    EventQuery,
     GrantQuery,
     InteractionKey,
     IssuedCode,
@@ -34,7 +36,8 @@ from grantwell.store import (
     UserRevocation,
 )
 
-from . import accounts, clients, grants, purging
+from . import accounts, clients, grants, purging, sessions
+from . import events as event_rows
 from .tables import Tables, apart
 
 
@@ -159,6 +162,14 @@ class MemoryStore:
         """Note that grants and clients were used."""
         grants.record_use(self._tables, use)
 
+    async def add_events(self, events: Sequence[Event]) -> None:
+        """Remember events; one whose id is there already stays as it is."""
+        event_rows.add(self._tables, events)
+
+    async def list_events(self, query: EventQuery) -> Page[Event]:
+        """A page of events, newest first."""
+        return event_rows.listed(self._tables, query)
+
     async def purge(self, purge: Purge) -> PurgeResult:
         """Remove a bounded number of rows that nothing needs any more."""
         return purging.purge(self._tables, purge)
@@ -198,6 +209,22 @@ class MemoryStore:
     async def end_session(self, session: Digest) -> bool:
         """Delete a session with its interactions."""
         return self._tables.end_session(session)
+
+    async def list_sessions(self, user_id: str, now: int) -> tuple[Session, ...]:
+        """The newest sessions of a user that are not past their end, the newest first."""
+        return sessions.listed(self._tables, user_id, now)
+
+    async def end_user_session(self, user_id: str, session: Digest) -> bool:
+        """Delete a session with its interactions, if it is that user's."""
+        return sessions.end_of_user(self._tables, user_id, session)
+
+    async def end_other_sessions(self, user_id: str, kept: Digest) -> int:
+        """Delete every session of a user but one, with their interactions; how many."""
+        return sessions.end_others(self._tables, user_id, kept)
+
+    async def seal_session(self, session: Digest, sealed: bytes | None, expected: bytes | None) -> bool:
+        """Replace what is sealed in a session, if that still is `expected`."""
+        return sessions.seal(self._tables, session, sealed, expected)
 
     async def add_interaction(self, new: NewInteraction) -> bool:
         """Remember an authorization request; False if its session has ended."""

@@ -12,6 +12,7 @@ from grantwell.records import (
     Client,
     Code,
     Digest,
+    Event,
     Grant,
     InitialAccessToken,
     Interaction,
@@ -120,6 +121,7 @@ class Tables:
     sessions: dict[Digest, Session] = field(default_factory=dict)
     interactions: dict[Digest, InteractionRow] = field(default_factory=dict)
     throttles: dict[Digest, Throttle] = field(default_factory=dict)
+    events: dict[str, Event] = field(default_factory=dict)
 
     def enabled(self, user_id: str | None) -> bool:
         """Whether there is an enabled user of this id."""

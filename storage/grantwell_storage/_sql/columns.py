@@ -19,4 +19,5 @@ ACCESS_TOKEN: Columns = tuple(tables.access_tokens.c)[1:9]
 PROPS: Columns = tuple(tables.props.c)[1:]
 USER: Columns = tuple(tables.users.c)
 SESSION: Columns = tuple(tables.sessions.c)
+EVENT: Columns = tuple(tables.events.c)
 INTERACTION: Columns = tuple(tables.interactions.c)[:6]

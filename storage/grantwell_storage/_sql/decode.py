@@ -16,6 +16,7 @@ from grantwell.records import (
     ClientSecret,
     Code,
     Digest,
+    Event,
     Grant,
     InitialAccessToken,
     Interaction,
@@ -195,6 +196,7 @@ def to_user(row: Row) -> User:
         disabled_at=_optional_integer(row[4]),
         version=_integer(row[5]),
         mac=_bytes(row[6]),
+        name=_optional_text(row[7]),
     )
 
 
@@ -206,6 +208,26 @@ def to_session(row: Row) -> Session:
         created_at=_integer(row[2]),
         expires_at=_integer(row[3]),
         mac=_bytes(row[4]),
+        user_agent=_optional_text(row[5]),
+        address=_optional_text(row[6]),
+        sealed=None if row[7] is None else _bytes(row[7]),
+    )
+
+
+def to_event(row: Row) -> Event:
+    """The event in the columns EVENT."""
+    return Event(
+        event_id=_text(row[0]),
+        at=_integer(row[1]),
+        name=_text(row[2]),
+        client_id=_optional_text(row[3]),
+        user_id=_optional_text(row[4]),
+        grant_id=_optional_text(row[5]),
+        reason=_text(row[6]),
+        actor=_text(row[7]),
+        address=_optional_text(row[8]),
+        reference=_optional_text(row[9]) or "",
+        details=_object(row[10]),
     )
 
 

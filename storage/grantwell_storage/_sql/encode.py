@@ -10,6 +10,7 @@ from grantwell.records import (
     AccessToken,
     Client,
     Code,
+    Event,
     Grant,
     InitialAccessToken,
     Interaction,
@@ -21,7 +22,7 @@ from grantwell.records import (
     User,
 )
 
-from .columns import CODE, INITIAL_ACCESS_TOKEN, INTERACTION, SESSION, USER
+from .columns import CODE, EVENT, INITIAL_ACCESS_TOKEN, INTERACTION, SESSION, USER
 
 Values = dict[str, Any]
 
@@ -141,6 +142,12 @@ def user_values(user: User) -> Values:
 def session_values(session: Session) -> Values:
     """The row of a session."""
     return {column.name: getattr(session, column.name) for column in SESSION}
+
+
+def event_values(event: Event) -> Values:
+    """The row of an event."""
+    values = {column.name: getattr(event, column.name) for column in EVENT}
+    return values | {"reference": event.reference or None, "details": _json(event.details)}
 
 
 def interaction_values(interaction: Interaction) -> Values:

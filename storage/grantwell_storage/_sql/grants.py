@@ -118,6 +118,11 @@ def listed(connection: Connection, query: GrantQuery) -> Page[Grant]:
         statement = statement.where(grants.c.user_id == query.user_id)
     if query.client_id is not None:
         statement = statement.where(grants.c.client_id == query.client_id)
+    if query.created_before is not None:
+        statement = statement.where(grants.c.created_at < query.created_before)
+    if query.unused_since is not None:
+        used = func.coalesce(grants.c.last_used_at, grants.c.created_at)
+        statement = statement.where(used <= query.unused_since)
     alive = alive_at(query.now)
     statement = statement.where(~alive if query.state == "ended" else alive)
     if query.state == "active":

@@ -22,7 +22,17 @@ from sqlalchemy import (
 
 from grantwell.store import Purge, PurgeResult
 
-from ..tables import access_tokens, claims, clients, grants, initial_access_tokens, interactions, sessions, throttles
+from ..tables import (
+    access_tokens,
+    claims,
+    clients,
+    events,
+    grants,
+    initial_access_tokens,
+    interactions,
+    sessions,
+    throttles,
+)
 from .access_tokens import forget_props
 from .grants import alive_at
 
@@ -45,6 +55,7 @@ _INTERACTIONS = _dead(interactions, interactions.c.expires_at, interactions.c.cl
 _THROTTLES = _dead(throttles, throttles.c.ends_at)
 _CLAIMS = _dead(claims, claims.c.expires_at)
 _INITIAL_ACCESS_TOKENS = _dead(initial_access_tokens, initial_access_tokens.c.expires_at)
+_EVENTS = _dead(events, events.c.at)
 _SEALS = (
     update(grants)
     .where(grants.c.grant_id.in_(select(grants.c.grant_id).where(grants.c.seal_until <= _BEFORE).limit(_MOST)))
@@ -57,10 +68,11 @@ def purge(connection: Connection, step: Purge) -> PurgeResult:
     """See `Store.purge`. Raises ValueError for a limit below 1."""
     if step.limit < 1:
         raise ValueError(f"A step of the purge removes at least 1 row, not {step.limit}.")
-    ended = {"before": step.ended_before, "most": step.limit}
+    ended: dict[str, int | None] = {"before": step.ended_before, "most": step.limit}
     tokens = connection.execute(_ACCESS_TOKENS, ended).scalars().all()
     if tokens:
         forget_props(connection, sorted(set(tokens)))
+    old_events = {"before": step.events_before, "most": step.limit}
     counts = {
         "access_tokens": len(tokens),
         "seals": _count(connection, _SEALS, {"before": step.now, "most": step.limit}),
@@ -71,11 +83,12 @@ def purge(connection: Connection, step: Purge) -> PurgeResult:
         "claims": _count(connection, _CLAIMS, ended),
         "initial_access_tokens": _count(connection, _INITIAL_ACCESS_TOKENS, ended),
         "clients": _count(connection, _unused_clients(step), {}),
+        "events": 0 if step.events_before is None else _count(connection, _EVENTS, old_events),
     }
     return PurgeResult(**counts, done=max(counts.values()) < step.limit)
 
 
-def _count(connection: Connection, statement: Executable, values: dict[str, int]) -> int:
+def _count(connection: Connection, statement: Executable, values: dict[str, int | None]) -> int:
     return len(connection.execute(statement, values).all())
 
 

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, insert, or_, select, update
 
 from grantwell.records import Digest, Session
-from grantwell.store import SignIn
+from grantwell.store import MAX_LISTED_SESSIONS, SignIn
 
 from ..tables import interactions, sessions, users
 from .columns import SESSION
-from .decode import readable, to_session
+from .decode import all_readable, readable, to_session
 from .encode import session_values
 
 
@@ -43,6 +43,24 @@ _MOVE = (
     .values(session=bindparam("heir"))
 )
 _END = delete(sessions).where(sessions.c.digest == bindparam("id")).returning(sessions.c.digest)
+_LIST = (
+    select(*SESSION)
+    .where(sessions.c.user_id == bindparam("user"), sessions.c.expires_at > bindparam("at"))
+    .order_by(sessions.c.created_at.desc(), sessions.c.digest)
+    .limit(MAX_LISTED_SESSIONS)
+)
+_END_OF_USER = _END.where(sessions.c.user_id == bindparam("user"))
+_END_OTHERS = (
+    delete(sessions)
+    .where(sessions.c.user_id == bindparam("user"), sessions.c.digest != bindparam("id"))
+    .returning(sessions.c.digest)
+)
+_SEAL = (
+    update(sessions)
+    .where(sessions.c.digest == bindparam("id"), sessions.c.sealed.is_not_distinct_from(bindparam("expected")))
+    .values(sealed=bindparam("new"))
+    .returning(sessions.c.digest)
+)
 
 
 def add(connection: Connection, session: Session) -> None:
@@ -69,3 +87,24 @@ def sign_in(connection: Connection, signed_in: SignIn) -> bool:
 def end(connection: Connection, session: Digest) -> bool:
     """See `AccountStore.end_session`. Its interactions go with it, by foreign key."""
     return connection.execute(_END, {"id": session}).one_or_none() is not None
+
+
+def listed(connection: Connection, user_id: str, now: int) -> tuple[Session, ...]:
+    """See `AccountStore.list_sessions`."""
+    return all_readable(to_session, connection.execute(_LIST, {"user": user_id, "at": now}).all())
+
+
+def end_of_user(connection: Connection, user_id: str, session: Digest) -> bool:
+    """See `AccountStore.end_user_session`."""
+    return connection.execute(_END_OF_USER, {"user": user_id, "id": session}).one_or_none() is not None
+
+
+def end_others(connection: Connection, user_id: str, kept: Digest) -> int:
+    """See `AccountStore.end_other_sessions`."""
+    return len(connection.execute(_END_OTHERS, {"user": user_id, "id": kept}).all())
+
+
+def seal(connection: Connection, session: Digest, sealed: bytes | None, expected: bytes | None) -> bool:
+    """See `AccountStore.seal_session`."""
+    values = {"id": session, "new": sealed, "expected": expected}
+    return connection.execute(_SEAL, values).one_or_none() is not None

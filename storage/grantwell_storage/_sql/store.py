@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from grantwell.errors import StoreUnavailable
-from grantwell.records import Client, Digest, Grant, InitialAccessToken, Interaction, Session, User
+from grantwell.records import Client, Digest, Event, Grant, InitialAccessToken, Interaction, Session, User
 from grantwell.store import (
     Attempt,
     Claim,
     ClientQuery,
     DirectGrant,
+    EventQuery,
     GrantQuery,
     InteractionKey,
     IssuedCode,
@@ -54,6 +56,7 @@ from . import (
     throttles,
     users,
 )
+from . import events as event_rows
 from .database import Database
 from .decode import readable
 
@@ -190,6 +193,14 @@ class SQLStore:
         """Note that grants and clients were used."""
         await self._database.write(grants.record_use, use)
 
+    async def add_events(self, events: Sequence[Event]) -> None:
+        """Remember events; one whose id is there already stays as it is."""
+        await self._database.write(event_rows.add, events)
+
+    async def list_events(self, query: EventQuery) -> Page[Event]:
+        """A page of events, newest first."""
+        return await self._database.read(event_rows.listed, query)
+
     async def purge(self, purge: Purge) -> PurgeResult:
         """Remove a bounded number of rows that nothing needs any more."""
         return await self._database.write(purging.purge, purge)
@@ -229,6 +240,22 @@ class SQLStore:
     async def end_session(self, session: Digest) -> bool:
         """Delete a session with its interactions."""
         return await self._database.write(sessions.end, session)
+
+    async def list_sessions(self, user_id: str, now: int) -> tuple[Session, ...]:
+        """The newest sessions of a user that are not past their end, the newest first."""
+        return await self._database.read(sessions.listed, user_id, now)
+
+    async def end_user_session(self, user_id: str, session: Digest) -> bool:
+        """Delete a session with its interactions, if it is that user's."""
+        return await self._database.write(sessions.end_of_user, user_id, session)
+
+    async def end_other_sessions(self, user_id: str, kept: Digest) -> int:
+        """Delete every session of a user but one, with their interactions; how many."""
+        return await self._database.write(sessions.end_others, user_id, kept)
+
+    async def seal_session(self, session: Digest, sealed: bytes | None, expected: bytes | None) -> bool:
+        """Replace what is sealed in a session, if that still is `expected`."""
+        return await self._database.write(sessions.seal, session, sealed, expected)
 
     async def add_interaction(self, new: NewInteraction) -> bool:
         """Remember an authorization request; False if its session has ended."""
