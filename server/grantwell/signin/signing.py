@@ -10,20 +10,24 @@ from ..crypto import MacField, equal
 from ..records import Session, User
 from .answers import Refusal, page, redirect
 from .interactions import Pending
+from .returning import destination, suffices
 from .visits import FAILED_SIGN_INS, Routes, Site, Visit
 
 log = logging.getLogger("grantwell")
 
 
 async def show(site: Site, visit: Visit) -> Response:
-    """The form; or, without a request to answer, whether somebody is signed in."""
-    query = visit.query("i", "signed_out")
-    interaction_id = query.get("i", "")
+    """The form; or, without a request to answer or a page to go to, whether somebody is signed in."""
+    query = visit.query("i", "signed_out", "to")
+    interaction_id, to = query.get("i", ""), _destination(query.get("to", ""))
     session, cookie = visit.session, None
     if interaction_id:
         pending = await _pending(site, visit, interaction_id)
         if visit.user_id is not None and not pending.needs_sign_in:
             return redirect(f"{site.path('/consent')}?i={interaction_id}")
+    elif to:
+        if suffices(session, to, visit.now):
+            return redirect(site.path(to))
     elif session is not None and session.user_id is not None:
         csrf = signout_csrf(site, session)
         return page(site.render("signed_in.html", user_id=session.user_id, signout_csrf=csrf))
@@ -31,12 +35,12 @@ async def show(site: Site, visit: Visit) -> Response:
         return page(site.render("signed_out.html"))
     if session is None:
         session, cookie = await site.sessions.begin(visit.now)
-    return page(_form(site, session, interaction_id), cookie=cookie)
+    return page(_form(site, session, interaction_id, to, username=session.user_id or ""), cookie=cookie)
 
 
 async def sign_in(site: Site, visit: Visit) -> Response:
     """Sign in with what was typed; whatever is wrong with it, the answer is the same."""
-    interaction_id = visit.form.get("i", "")
+    interaction_id, to = visit.form.get("i", ""), _destination(visit.form.get("to", ""))
     session = visit.session
     if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):
         raise Refusal(403, "foreign_form")
@@ -44,7 +48,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         await _pending(site, visit, interaction_id)
     name = visit.form.get("username", "")
     address = site.oauth.client_address(visit.request)
-    form = _form(site, session, interaction_id, username=name, failed=True)
+    form = _form(site, session, interaction_id, to, username=name, failed=True)
     if not await site.throttle.allows(name.lower(), address, visit.now):
         log.info("a sign-in was refused unseen: address=%r", address)
         return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
@@ -56,7 +60,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         await site.throttle.count(name.lower(), address, visit.now)
         return page(form, status=403)
     await site.throttle.clear(name.lower(), address)
-    target = f"{site.path('/consent')}?i={interaction_id}" if interaction_id else site.path("/signin")
+    target = f"{site.path('/consent')}?i={interaction_id}" if interaction_id else site.path(to or "/signin")
     return redirect(target, cookie=cookie)
 
 
@@ -85,6 +89,14 @@ def signin_csrf_fits(site: Site, session: Session, interaction_id: str, token: s
 def signout_csrf(site: Site, session: Session) -> str:
     """The token of a form that signs out."""
     return site.keyring.csrf_token(_signout_fields(session))
+
+
+def _destination(text: str) -> str:
+    """The page of ours to go on to, or nothing."""
+    to = destination(text) if text else ""
+    if to is None:
+        raise Refusal(400, "bad_address")
+    return to
 
 
 async def _pending(site: Site, visit: Visit, interaction_id: str) -> Pending:
@@ -116,12 +128,16 @@ async def _new_session(site: Site, visit: Visit, replaced: Session, user: User) 
     return cookie
 
 
-def _form(site: Site, session: Session, interaction_id: str, *, username: str = "", failed: bool = False) -> str:
+def _form(
+    site: Site, session: Session, interaction_id: str, to: str, *, username: str = "", failed: bool = False
+) -> str:
     csrf = site.keyring.csrf_token(_csrf_fields(session, interaction_id))
     return site.render(
         "signin.html",
         csrf=csrf,
         interaction_id=interaction_id,
+        to=to,
+        again=session.user_id is not None,
         username=username,
         failed=failed,
         passwords=site.passwords,

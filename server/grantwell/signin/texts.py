@@ -28,6 +28,7 @@ TEXTS: Mapping[str, str] = {
         "You are not signed in. The user name or the password is wrong, or there were too many tries from here: "
         "then wait ten minutes."
     ),
+    "signin.once_more": "Sign in once more, so that nobody goes on who only found this browser open.",
     "signin.with": "Continue with {provider}",
     "signin.or": "or",
     "signed_in.title": "You are signed in",
