@@ -276,6 +276,23 @@ async def test_all_grants_of_a_user_are_revoked_at_once_or_those_with_one_client
     assert (await world.call((await world.tokens(one)).access)).status_code == 200
 
 
+@requirement("S-169", "G-542")
+async def test_grants_that_were_listed_are_ended_a_slice_at_a_time_and_no_others(world: World) -> None:
+    helpers = world.provider.helpers
+    client = await world.register()
+    listed = [await world.tokens(client, headers={"x-user": f"u{n}"}) for n in range(3)]
+    ids = [grant.grant_id for grant in (await helpers.list_grants()).items]
+    later = await world.tokens(client, headers={"x-user": "u9"})
+    await helpers.revoke_grant(ids[0])
+    assert [ended async for ended in helpers.revoke_grants([*ids, "no-such-grant", *(["none"] * 100)])] == [2, 0]
+    assert {(await world.call(tokens.access)).status_code for tokens in listed} == {401}
+    assert (await world.call(later.access)).status_code == 200
+    found = await helpers.lookup_grant(ids[1])
+    assert found is not None
+    assert (found.revoked_reason, found.revoked_at) == ("operator", int(world.clock()))
+    assert await helpers.lookup_grant("no-such-grant") is None
+
+
 @requirement("C-233", "S-126", "A-262", "A-263")
 async def test_unwrap_says_what_a_live_access_token_is_and_nothing_of_any_other_text(world: World) -> None:
     helpers = world.provider.helpers

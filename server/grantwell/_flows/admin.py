@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from .issuance import sooner
 # A wrong clock must not destroy what it takes for expired.
 _PURGE_MARGIN_SECONDS = 3600
 _MOST_UPDATE_ATTEMPTS = 8
+_SLICE_OF_GRANTS = 100
 
 
 async def create_client(context: Context, document: Mapping[str, Any]) -> tuple[Client, str | None]:
@@ -115,6 +116,19 @@ async def revoke_grant(context: Context, grant_id: str, *, user_id: str | None, 
     if revoked:
         await context.tell("grant_revoked", now, user_id=user_id, grant_id=grant_id, reason=reason)
     return revoked
+
+
+async def revoke_grants(context: Context, grant_ids: Iterable[str], *, reason: RevocationReason) -> AsyncIterator[int]:
+    """End these grants, a slice at a time; after each slice, how many of it had not ended.
+
+    Each is a transaction of its own, so that nobody else waits for all of them.
+    """
+    ids = list(grant_ids)
+    for start in range(0, len(ids), _SLICE_OF_GRANTS):
+        ended = 0
+        for grant_id in ids[start : start + _SLICE_OF_GRANTS]:
+            ended += await revoke_grant(context, grant_id, user_id=None, reason=reason)
+        yield ended
 
 
 async def revoke_user_grants(context: Context, user_id: str, *, client_id: str | None, reason: RevocationReason) -> int:

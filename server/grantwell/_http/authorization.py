@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -219,11 +219,22 @@ class OAuthHelpers:
             )
         )
 
+    async def lookup_grant(self, grant_id: str) -> Grant | None:
+        """The grant of this id, whatever became of it, for as long as it is kept."""
+        return await self._context.store.get_grant(grant_id)
+
     async def revoke_grant(
         self, grant_id: str, user_id: str | None = None, *, reason: RevocationReason = "operator"
     ) -> bool:
         """End a grant and every token of it, at once; with `user_id` only if it is theirs. False if there was none."""
         return await admin.revoke_grant(self._context, grant_id, user_id=user_id, reason=reason)
+
+    def revoke_grants(self, grant_ids: Iterable[str], *, reason: RevocationReason = "operator") -> AsyncIterator[int]:
+        """End these grants, a slice of a hundred at a time; after each slice, how many of it had not ended.
+
+        So what ends is what was listed before, and long work can tell how far it is.
+        """
+        return admin.revoke_grants(self._context, grant_ids, reason=reason)
 
     async def revoke_user_grants(
         self, user_id: str, *, client_id: str | None = None, reason: RevocationReason = "operator"
