@@ -6,34 +6,36 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mcp.server.mcpserver import Context, MCPServer
-from starlette.requests import Request
+from mcp.server.mcpserver import MCPServer
 
 from grantwell import OAuthProvider, Resource, SecretKey
+from grantwell.integrations.mcp import Authenticated, get_access_token
 from grantwell.signin import SignIn
 from grantwell_storage import SQLStore
 
 FOLDER = Path(os.environ.get("EXAMPLE_FOLDER", "."))
+ISSUER = os.environ.get("ISSUER", "http://127.0.0.1:8000")
 
 server: MCPServer[Any] = MCPServer("example")
 
 
 @server.tool()
-async def whoami(context: Context[Any, Request]) -> str:
-    """Tell who is calling. The caller belongs to the HTTP request, so a stateless server always has the right one."""
-    request = context.request_context.request
-    if request is None:
+async def whoami() -> str:
+    """Tell who is calling: the SDK's own function knows, for each call of a session."""
+    token = get_access_token()
+    if token is None:
         raise LookupError("this tool is called over HTTP")
-    return f"{request.user.user_id}, by {request.user.client_id}"
+    return f"{token.subject}, by {token.client_id}"
 
 
 store = SQLStore(f"sqlite+aiosqlite:///{FOLDER / 'mcp_server.db'}")
 key = SecretKey.file(FOLDER / "mcp_server.key")
 app = OAuthProvider(
-    issuer="http://127.0.0.1:8000",
+    issuer=ISSUER,
     store=store,
     secret_key=key,
-    api_handlers={"/mcp": server.streamable_http_app(stateless_http=True, json_response=True)},
+    # Every call needs the scope, and a session answers nobody but the user and client that began it.
+    api_handlers={"/mcp": Authenticated(server.streamable_http_app(), scopes=["mcp:use"])},
     default_handler=SignIn(store, key),
     resources={"/mcp": Resource(scopes={"mcp:use": "Use the tools"}, name="Example tools")},
 )

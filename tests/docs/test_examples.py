@@ -1,4 +1,7 @@
-"""The examples, each run from an empty folder to a call that is answered."""
+"""The examples of the server itself, each run from an empty folder to a call that is answered.
+
+Those of the adapters are run by `tests/integrations`, in processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import httpx
 import pytest
@@ -65,22 +67,6 @@ async def test_fastapi_gets_the_caller_and_asks_for_more_scope(tmp_path: Path, m
         assert refused.status_code == 403
         assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
         assert 'scope="notes:write"' in refused.headers["www-authenticate"]
-
-
-async def test_an_mcp_tool_knows_its_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": "whoami", "arguments": {}},
-    }
-    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
-    async with example("mcp_server", tmp_path, monkeypatch) as http, person(http) as alice:
-        assert (await http.post("/mcp", json=call, headers=headers)).status_code == 401
-        tokens = await tokens_for(http, alice)
-        answer = await http.post("/mcp", json=call, headers=headers | bearer(tokens))
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["result"]["content"][0]["text"].startswith("alice, by ")
 
 
 async def test_a_login_of_your_own_takes_one_route_and_users_take_back_what_they_granted(

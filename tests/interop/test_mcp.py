@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import httpx2
 import pytest
-from mcp.client.auth import OAuthClientProvider, TokenStorage
-from mcp.client.client import Client, ConnectMode
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from pydantic import AnyUrl
+from mcp.client.client import ConnectMode
 
 from tests.cli.processes import Demo
-from tests.interop.person import Person, parameters_of
+from tests.interop.person import Person
+from tests.interop.sdk_client import Memory, session
 
 pytestmark = pytest.mark.anyio
 
-REDIRECT = "http://127.0.0.1:33418/mcp"
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
 ACCEPT = {"Accept": "application/json, text/event-stream"}
-
-
-class Memory(TokenStorage):
-    """Keeps what the client got."""
-
-    tokens: OAuthToken | None = None
-    client: OAuthClientInformationFull | None = None
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.client
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.client = client_info
-
-
-@asynccontextmanager
-async def session(demo: Demo, person: Person, memory: Memory, mode: ConnectMode) -> AsyncIterator[Client]:
-    """A session of the SDK's client with the demonstration's MCP server."""
-    came_back = ""
-
-    async def open_browser(url: str) -> None:
-        nonlocal came_back
-        came_back = await person.answer(url, REDIRECT)
-
-    async def callback() -> AuthorizationCodeResult:
-        return AuthorizationCodeResult.model_validate(parameters_of(came_back))
-
-    auth = OAuthClientProvider(
-        f"{demo.url}/mcp",
-        OAuthClientMetadata(client_name="SDK", redirect_uris=[AnyUrl(REDIRECT)], token_endpoint_auth_method="none"),
-        memory,
-        open_browser,
-        callback,
-    )
-    async with (
-        httpx2.AsyncClient(auth=auth, timeout=20) as http,
-        Client(streamable_http_client(f"{demo.url}/mcp", http_client=http), mode=mode) as client,
-    ):
-        yield client
 
 
 @pytest.mark.requirement("G-321", "S-066", "S-098", "S-099", "S-322")
 @pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"])
 async def test_the_mcp_client_comes_from_the_401_to_its_tools(demo: Demo, person: Person, mode: ConnectMode) -> None:
     memory = Memory()
-    async with session(demo, person, memory, mode) as client:
+    async with session(f"{demo.url}/mcp", person, memory, mode) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == {"whoami", "add_note"}
         who: dict[str, Any] = (await client.call_tool("whoami", {})).structured_content or {}
         kept = await client.call_tool("add_note", {"text": "by the SDK"})
@@ -91,7 +39,7 @@ async def test_the_mcp_client_comes_from_the_401_to_its_tools(demo: Demo, person
 @pytest.mark.requirement("G-321", "S-088", "S-125")
 async def test_a_session_is_nothing_without_its_token(demo: Demo, person: Person) -> None:
     memory = Memory()
-    async with session(demo, person, memory, "legacy") as client:
+    async with session(f"{demo.url}/mcp", person, memory, "legacy") as client:
         grant = ((await client.call_tool("whoami", {})).structured_content or {})["grant"]
     assert memory.tokens is not None
     async with httpx.AsyncClient(headers=ACCEPT) as http:
@@ -108,7 +56,7 @@ async def test_a_session_is_nothing_without_its_token(demo: Demo, person: Person
 @pytest.mark.requirement("A-285", "S-094")
 async def test_another_origin_or_host_reaches_no_tool(demo: Demo, person: Person) -> None:
     memory = Memory()
-    async with session(demo, person, memory, "legacy") as client:
+    async with session(f"{demo.url}/mcp", person, memory, "legacy") as client:
         await client.list_tools()
     assert memory.tokens is not None
     token = {"Authorization": f"Bearer {memory.tokens.access_token}"}

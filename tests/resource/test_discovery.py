@@ -130,7 +130,7 @@ async def test_an_issuer_that_starts_later_is_found_and_asked_for_its_metadata_a
             assert {answer.status_code for answer in answers} == {503}
             assert issuer.metadata_read == 1, "two seconds pass before the next try"
             monkeypatch.setattr(authorization_server, "REDISCOVERY_SECONDS", 0.0)
-            place.server._authorization_server._discover_again_at = 0.0
+            place.server._tokens._server._discover_again_at = 0.0
             issuer.metadata_answer = None
             answers = await asyncio.gather(*(place.call(issuer.token()) for _ in range(20)))
             assert {answer.status_code for answer in answers} == {200}

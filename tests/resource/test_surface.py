@@ -215,7 +215,7 @@ async def test_a_server_that_runs_no_lifespan_can_use_it_too() -> None:
             talk = Conversation(server, asgi_scope("/api", headers={"authorization": f"Bearer {issuer.token()}"}))
             assert (await talk.answered())[0] == 200
         finally:
-            await server._authorization_server.close()
+            await server._tokens.close()
 
 
 def made(app: Any = None, **changes: Any) -> ResourceServer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,14 +14,9 @@ from .._http.bearer_guard import BearerGuard
 from .._http.lifespans import Lifespans, serve_lifespan
 from .._http.paths import IrregularPath, Prefixes, Protected
 from .._protocol.discovery import protected_resource_metadata
-from .._resources import Resource, is_irregular, is_resource_identifier, protected_resources
-from .._urls import parse_http_url
-from ..config import Clock, ProtectedResource
+from ..config import Clock
 from ..errors import ConfigurationError, OAuthError
-from .authorization_server import AuthorizationServer
-from .introspection import IntrospectedTokens
-
-MAX_CACHE_SECONDS = 60
+from .tokens import RemoteTokens
 
 _WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
 
@@ -60,22 +54,22 @@ class ResourceServer:
     ) -> None:
         if not callable(app):
             raise ConfigurationError("app", "is not an ASGI application.")
-        if type(cache_seconds) is not int or not 0 <= cache_seconds <= MAX_CACHE_SECONDS:
-            raise ConfigurationError(
-                "cache_seconds",
-                f"must be a whole number of seconds from 0 to {MAX_CACHE_SECONDS}, not {cache_seconds!r}.",
-            )
         self._app = app
-        self._authorization_server = AuthorizationServer(
+        self._tokens = RemoteTokens(
+            resource=resource,
             issuer=issuer,
-            introspection_endpoint=introspection_endpoint,
             client_id=client_id,
             client_secret=client_secret,
+            introspection_endpoint=introspection_endpoint,
+            scopes=scopes,
+            name=name,
+            cache_seconds=cache_seconds,
+            clock=clock,
         )
-        self._resource = _protected_resource(resource, Resource(scopes={} if scopes is None else scopes, name=name))
+        self._resource = self._tokens.resource
         self._prefixes = Prefixes([Protected(self._resource, app)])
         self._document = json_answer(protected_resource_metadata(issuer, self._resource), headers=())
-        self._guard = BearerGuard(IntrospectedTokens(self._authorization_server, issuer, clock, cache_seconds))
+        self._guard = BearerGuard(self._tokens.verifier)
         self._lifespans = Lifespans([app])
 
     @asynccontextmanager
@@ -89,13 +83,13 @@ class ResourceServer:
         try:
             await self._lifespans.start()
             try:
-                await self._authorization_server.discover()
+                await self._tokens.discover()
                 yield self
             finally:
                 await self._lifespans.stop()
         finally:
             self._guard.open_calls.close()
-            await self._authorization_server.close()
+            await self._tokens.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope: http, websocket or lifespan."""
@@ -121,19 +115,3 @@ class ResourceServer:
             return partial(send_answer, not_found())
         state = {**scope.get("state", {}), **self._lifespans.state_of(self._app)}
         return partial(self._guard, self._resource, self._app, state)
-
-
-def _protected_resource(identifier: str, described: Resource) -> ProtectedResource:
-    url = parse_http_url(identifier)
-    if url is None or not is_resource_identifier(identifier):
-        raise ConfigurationError(
-            "resource", f"must be an https URL without query and fragment, in lower case, not {identifier!r}."
-        )
-    path = url.path.rstrip("/")
-    if "%" in path or "//" in path or is_irregular(path):
-        raise ConfigurationError("resource", f"must have a plain path, not {url.path!r}.")
-    try:
-        (resource,) = protected_resources("", url, (), {identifier: described})
-    except ConfigurationError as error:
-        raise ConfigurationError("scopes", str(error).removeprefix(f"{error.field}: ")) from error
-    return replace(resource, prefix=path)
