@@ -2,6 +2,7 @@
 #
 #   make run      the demo, with its own database and users, on this machine
 #   make test     the suite, with coverage of server/ and storage/
+#   make browser  the pages in a real Chromium, which has to be there: apt-get install chromium
 #   make check    format, lint, import contracts, types, and the packages as they would be released
 #   make bench    the benchmarks
 #   make clean    removes what the others made
@@ -22,16 +23,19 @@ READY := $(VENV)/ready-$(PYTHON_VERSION)
 RUN := $(VENV)/run-$(PYTHON_VERSION)
 DEV := $(VENV)/dev-$(PYTHON_VERSION)
 
-.PHONY: run test check bench clean
+.PHONY: run test browser check bench clean
 
 run: $(RUN)
 	$(BIN)/grantwell serve --demo
 
 test: $(DEV)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile
+	$(BIN)/coverage run -m pytest --ignore=tests/browser --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='server/*,storage/*' --fail-under=$(MIN_COVERAGE)
+
+browser: $(DEV)
+	$(BIN)/python -m pytest tests/browser --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 check: $(DEV)
 	$(BIN)/ruff format --check .

@@ -76,13 +76,13 @@ class Node:
         return facts
 
 
-def install(folder: Path) -> Node:
-    """Copy the scripts and install their libraries. Skips the test that asks, and says why, where that cannot be."""
+def install(folder: Path, sources: Path = _SOURCES) -> Node:
+    """Copy a folder and install the libraries it locks. Skips the test that asks, and says why, if it cannot."""
     missing = [program for program in ("node", "npm") if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not found: no JavaScript client can be run")
     place = folder / "node"
-    shutil.copytree(_SOURCES, place, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(sources, place, ignore=shutil.ignore_patterns("node_modules"))
     try:
         done = subprocess.run(
             ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", *_IMPATIENT],
