@@ -35,7 +35,8 @@ class TokenExchange:
 
     `idempotency_key` is the same for every run for one generation of one grant: give it to an upstream server that
     can recognise a repeated request. `props` are those of the grant, a fresh copy. `scopes` are those of the grant,
-    `requested_scopes` those of this access token after narrowing, `resources` its audience.
+    `requested_scopes` those of this access token after narrowing, `resources` its audience. `access_token_ttl` is for
+    how many seconds it is to live, unless the callback or the end of the grant makes that fewer.
     """
 
     grant_type: Literal["authorization_code", "refresh_token"]
@@ -49,6 +50,7 @@ class TokenExchange:
     resources: tuple[str, ...]
     props: Any
     metadata: Mapping[str, Any]
+    access_token_ttl: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from grantwell import SecretKey
 from grantwell.crypto import Keyring, PasswordHasher
 from grantwell.signin import Accounts, Branding, SignIn
+from grantwell.signin.visits import Upstream
 from grantwell_storage import MemoryStore, SQLStore
 from tests.wire.world import ISSUER, R1, World, running_world
 
@@ -197,11 +198,21 @@ async def running_place(
     fallback: ASGIApp | None = None,
     new_user: str = USER,
     branding: Branding | None = None,
+    upstreams: Sequence[Upstream] = (),
+    passwords: bool = True,
     **options: Any,
 ) -> AsyncIterator[Place]:
     """A place over a store; `options` go to the provider."""
     hasher = hasher or cheap_hasher()
-    default = SignIn(store, options.get("secret_key", KEY), hasher=hasher, fallback=fallback, branding=branding)
+    default = SignIn(
+        store,
+        options.get("secret_key", KEY),
+        hasher=hasher,
+        fallback=fallback,
+        branding=branding,
+        upstreams=upstreams,
+        passwords=passwords,
+    )
     async with running_world(store, default=default, **({"secret_key": KEY} | options)) as world:
         keyring = Keyring(options.get("issuer", ISSUER), options.get("secret_key", KEY))
         place = Place(world, store, Accounts(store, keyring, hasher, clock=world.clock), keyring)

@@ -50,6 +50,7 @@ async def test_the_callback_is_told_what_is_about_to_be_issued(world: World, scr
         resources=(R1, R2),
         props={"color": "teal", "user": "u1"},
         metadata={},
+        access_token_ttl=3600,
     )
     assert (first.grant_type, first.generation, first.requested_scopes) == ("refresh_token", 1, ("read", "write"))
     assert (first.resources, second.resources) == ((R1,), (R1, R2))

@@ -81,6 +81,7 @@ async def ask_callback(
             resources=audience,
             props=json.loads(opened.props),
             metadata=grant.metadata,
+            access_token_ttl=context.settings.access_token_ttl,
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _REPLAY_LABEL = b"grantwell/replay/v1"
 _ROW_MAC_LABEL = b"grantwell/row-mac/v1"
 _COOKIE_LABEL = b"grantwell/cookie/v1"
 _COOKIE_SEAL_LABEL = b"grantwell/cookie-seal/v1"
+_DERIVED_LABEL = b"grantwell/derived/v1"
 _CSRF_LABEL = b"grantwell/csrf/v1"
 _THROTTLE_LABEL = b"grantwell/throttle/v1"
 
@@ -160,6 +162,11 @@ class Keyring:
             except (InvalidTag, ValueError):
                 continue
         raise Unsealable("what the session keeps does not open")
+
+    def derived(self, purpose: str, value: str) -> str:
+        """43 characters that only this deployment can make of a value, so that they need not be remembered."""
+        key = self._subkey(self._keys[0], _DERIVED_LABEL)
+        return urlsafe_b64encode(hmac.digest(key, canonical([purpose, value]), "sha256")).rstrip(b"=").decode()
 
     def csrf_token(self, fields: Iterable[MacField]) -> str:
         """A token for a form, bound to the fields: browser, page, user and what the page showed."""

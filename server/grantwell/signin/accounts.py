@@ -17,6 +17,8 @@ from ..store import AccountStore, Page, UserChange, UserQuery
 MIN_PASSWORD_CHARACTERS = 8
 
 _USER_ID = re.compile(r"[a-z0-9][a-z0-9._@+\-]{0,127}")
+# Of somebody who signs in elsewhere: the colon, which no other id has, keeps the two apart.
+_UPSTREAM_USER_ID = re.compile(r"[a-z0-9\-]{1,32}:[A-Za-z0-9._@+|%~\-]{1,100}")
 _MAX_TRIES = 8
 
 
@@ -42,24 +44,17 @@ class Accounts:
 
     async def add(self, user_id: str, password: str, *, is_admin: bool = False) -> User:
         """Add a user. Raises ValueError for an id that is taken or cannot be one, and for a password that cannot."""
-        user = User(
-            user_id=checked_user_id(user_id),
-            password_hash=await self._hasher.hash(_checked_password(password)),
-            is_admin=is_admin,
-            created_at=self._now(),
-            disabled_at=None,
-            version=1,
-            mac=b"",
-        )
-        sealed = self._sealed(user)
-        if not await self._store.add_user(sealed):
-            raise ValueError(f"there is a user {sealed.user_id} already")
-        return sealed
+        checked = checked_user_id(user_id)
+        password_hash = await self._hasher.hash(_checked_password(password))
+        user = await self._added(checked, password_hash=password_hash, is_admin=is_admin, name=None)
+        if user is None:
+            raise ValueError(f"there is a user {checked} already")
+        return user
 
     async def get(self, user_id: str) -> User | None:
         """The user of this id, disabled or not."""
         try:
-            user = await self._store.get_user(checked_user_id(user_id))
+            user = await self._store.get_user(_known_user_id(user_id))
         except ValueError:
             return None
         return user if user is not None and self._is_genuine(user) else None
@@ -71,6 +66,8 @@ class Accounts:
 
     async def set_password(self, user_id: str, password: str) -> User:
         """Change a password; the user's grants and sessions end. Raises LookupError, ValueError."""
+        if _UPSTREAM_USER_ID.fullmatch(user_id):
+            raise ValueError(f"{user_id} signs in elsewhere, and has no password here")
         password_hash = await self._hasher.hash(_checked_password(password))
         return await self._change(user_id, lambda user: replace(user, password_hash=password_hash), "password_changed")
 
@@ -94,7 +91,7 @@ class Accounts:
     async def delete(self, user_id: str) -> bool:
         """Delete a user; their grants and sessions end. False if there is none."""
         try:
-            return await self._store.delete_user(checked_user_id(user_id), self._now())
+            return await self._store.delete_user(_known_user_id(user_id), self._now())
         except ValueError:
             return False
 
@@ -112,6 +109,40 @@ class Accounts:
         if self._hasher.is_outdated(user.password_hash):
             return await self._hashed_anew(user, normal)
         return user
+
+    async def sign_in_upstream(self, user_id: str, *, name: str | None) -> User | None:
+        """The enabled user of this id, whom an upstream has just signed in; they come to be at their first sign-in.
+
+        `user_id` is as `user_id_of` makes it, `name` what to call them from now on. None if they are disabled, or if
+        the row in the database is not genuine. Raises ValueError for an id that is not of an upstream.
+        """
+        if not _UPSTREAM_USER_ID.fullmatch(user_id):
+            raise ValueError(f"{user_id} is not the id of somebody who signs in elsewhere")
+        user = await self.get(user_id)
+        if user is None:
+            user = await self._added(user_id, password_hash="", is_admin=False, name=name)
+        if user is None:
+            # Somebody was faster; or there is a row that this deployment did not write.
+            user = await self.get(user_id)
+        if user is None or user.disabled_at is not None:
+            return None
+        if user.name != name:
+            return await self._change(user_id, lambda user: replace(user, name=name), None)
+        return user
+
+    async def _added(self, user_id: str, *, password_hash: str, is_admin: bool, name: str | None) -> User | None:
+        user = User(
+            user_id=user_id,
+            password_hash=password_hash,
+            is_admin=is_admin,
+            created_at=self._now(),
+            disabled_at=None,
+            version=1,
+            mac=b"",
+            name=name,
+        )
+        sealed = self._sealed(user)
+        return sealed if await self._store.add_user(sealed) else None
 
     async def _hashed_anew(self, user: User, password: str) -> User:
         try:
@@ -151,6 +182,10 @@ def checked_user_id(text: str) -> str:
             "a user id is 1 to 128 of the characters a-z, 0-9 and . _ @ + -, and begins with a letter or digit"
         )
     return user_id
+
+
+def _known_user_id(text: str) -> str:
+    return text if _UPSTREAM_USER_ID.fullmatch(text) else checked_user_id(text)
 
 
 def _row_fields(user: User) -> list[MacField]:

@@ -50,6 +50,10 @@ class SignIn:
         self._fallback = fallback
         self._templates = Templates(branding or Branding())
         self._upstreams = tuple(upstreams)
+        if len({upstream.name for upstream in self._upstreams}) < len(self._upstreams):
+            raise ConfigurationError("upstreams", "has two of the same name.")
+        if not passwords and not self._upstreams:
+            raise ConfigurationError("passwords", "must be true where there are no upstreams: nobody could sign in.")
         self._passwords = passwords
         self._site: Site | None = None
         self._routes: Routes = {}
@@ -73,7 +77,7 @@ class SignIn:
         if not isinstance(oauth, OAuthHelpers):
             raise RuntimeError("SignIn works inside an OAuthProvider, as its default_handler or behind it")
         if self._site is None or self._site.oauth is not oauth:
-            self._routes = _routes(oauth.settings.authorize_endpoint)
+            self._routes = _routes(oauth.settings.authorize_endpoint, self._upstreams)
             self._site = Site(
                 oauth,
                 self._store,
@@ -86,11 +90,13 @@ class SignIn:
         return self._site
 
 
-def _routes(authorize_endpoint: str) -> Routes:
-    """Every page: what each module has under its own paths, and the endpoint of the settings."""
+def _routes(authorize_endpoint: str, upstreams: Sequence[Upstream]) -> Routes:
+    """Every page: what each module and each upstream has under its own paths, and the endpoint of the settings."""
     routes: dict[str, Mapping[str, Handler]] = {}
     for module in _PAGES:
         routes.update(module.ROUTES)
+    for upstream in upstreams:
+        routes.update(upstream.routes())
     if authorize_endpoint in routes:
         raise ConfigurationError("authorize_endpoint", f"{authorize_endpoint} is a page of grantwell.signin.")
     return routes | {authorize_endpoint: {"GET": authorizing.begin}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -52,6 +54,10 @@ async def show(site: Site, visit: Visit) -> Response:
     user_id = asked.user_id
     if user_id is None:
         return redirect(f"{site.path('/signin')}?i={asked.pending.id}")
+    upstream = site.token_upstream(user_id)
+    if upstream is not None and _upstream_tokens(site, visit, asked.session) is None:
+        # Each grant gets upstream tokens of its own; those of this sign-in went to another one.
+        return await upstream.begin(site, visit, asked.session, asked.pending.id)
     return page(site.render("consent.html", **_shown(site, asked, user_id)))
 
 
@@ -65,18 +71,39 @@ async def answer(site: Site, visit: Visit) -> Response:
         raise Refusal(403, "foreign_form")
     match visit.form.get("decision"):
         case "allow":
-            return redirect(await _allow(site, asked, user_id, visit.form.getlist("scope")))
+            props = await _props(site, visit, asked, user_id)
+            if props is None:
+                return redirect(f"{site.path('/consent')}?i={asked.pending.id}")
+            return redirect(await _allow(site, asked, user_id, visit.form.getlist("scope"), props))
         case "deny":
             return redirect(await _deny(site, asked, user_id, visit.now))
     raise Refusal(403, "foreign_form")
 
 
-async def _allow(site: Site, asked: _Asked, user_id: str, scopes: list[str]) -> str:
+async def _props(site: Site, visit: Visit, asked: _Asked, user_id: str) -> dict[str, Any] | None:
+    """What the grant's props say; None if they need upstream tokens that went to another grant meanwhile."""
+    props: dict[str, Any] = {"username": user_id}
+    if site.token_upstream(user_id) is None:
+        return props
+    tokens = _upstream_tokens(site, visit, asked.session)
+    cookies = visit.request.headers.getlist("cookie")
+    # Taken out before they are given away, so that no two grants get the same.
+    if tokens is None or not await site.sessions.keep_secret(asked.session, cookies, None):
+        return None
+    return props | {"upstream": tokens}
+
+
+def _upstream_tokens(site: Site, visit: Visit, session: Session) -> Any:
+    secret = site.sessions.secret_of(session, visit.request.headers.getlist("cookie"))
+    return None if secret is None else json.loads(secret)
+
+
+async def _allow(site: Site, asked: _Asked, user_id: str, scopes: list[str], props: dict[str, Any]) -> str:
     try:
         return await site.oauth.complete_authorization(
             asked.request,
             user_id=user_id,
-            props={"username": user_id},
+            props=props,
             scopes=scopes or None,
             interaction=asked.pending.key,
         )

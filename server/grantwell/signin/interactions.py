@@ -38,11 +38,15 @@ class Pending:
 
 
 class Interactions:
-    """The open requests of one server. An id is random, and the database has a keyed digest of it."""
+    """The open requests of one server. An id is random, and the database has a keyed digest of it.
 
-    def __init__(self, store: AccountStore, keyring: Keyring) -> None:
+    What was opened for one `purpose` is not found for another.
+    """
+
+    def __init__(self, store: AccountStore, keyring: Keyring, purpose: str = "interaction") -> None:
         self._store = store
         self._keyring = keyring
+        self._purpose = purpose
 
     async def open(self, request: str, session: Session, now: int, *, fresh_sign_in: bool = False) -> str | None:
         """Remember a request for this browser; returns its id, None if the session has ended."""
@@ -71,7 +75,7 @@ class Interactions:
     async def _add(self, request: str, stale: str | None, session: Session, now: int, expires_at: int) -> str | None:
         interaction_id = secrets.token_urlsafe(_ID_BYTES)
         digest = self._digests(interaction_id)[0]
-        mac = self._keyring.row_mac("interaction", [digest, request, stale, now, expires_at])
+        mac = self._keyring.row_mac(self._purpose, [digest, request, stale, now, expires_at])
         members = {"mac": mac.hex(), "request": request, "stale_session": stale}
         interaction = Interaction(
             digest=digest,
@@ -90,7 +94,7 @@ class Interactions:
             mac = bytes.fromhex(members["mac"])
             request, stale = members["request"], members["stale_session"]
             fields = [key.digest, request, stale, interaction.created_at, interaction.expires_at]
-            if not self._keyring.row_mac_fits("interaction", fields, mac):
+            if not self._keyring.row_mac_fits(self._purpose, fields, mac):
                 return None
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -105,4 +109,4 @@ class Interactions:
 
     def _digests(self, interaction_id: str) -> tuple[Digest, ...]:
         # No cookie has a colon, so an id is never read as a cookie, nor the other way round.
-        return self._keyring.cookie_digests(f"interaction:{interaction_id}")
+        return self._keyring.cookie_digests(f"{self._purpose}:{interaction_id}")

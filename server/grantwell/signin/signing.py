@@ -53,7 +53,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         log.info("a sign-in was refused unseen: address=%r", address)
         return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
     user = await site.accounts.authenticate(name, visit.form.get("password", ""))
-    cookie = None if user is None else await _new_session(site, visit, session, user)
+    cookie = None if user is None else await begin_session(site, visit, session, user)
     if cookie is None:
         # The name is not logged: people type passwords into that field.
         log.info("a sign-in failed: address=%r", address)
@@ -108,13 +108,20 @@ async def _pending(site: Site, visit: Visit, interaction_id: str) -> Pending:
     return pending
 
 
-async def _new_session(site: Site, visit: Visit, replaced: Session, user: User) -> str | None:
+async def begin_session(
+    site: Site, visit: Visit, replaced: Session, user: User, *, secret: bytes | None = None
+) -> str | None:
+    """The Set-Cookie of a new session for a user who proved who they are; None if they may not sign in any more.
+
+    `secret` is what the session keeps for this browser alone to have opened again.
+    """
     signed_in = await site.sessions.sign_in(
         replaced,
         user,
         visit.now,
         user_agent=visit.request.headers.get("user-agent"),
         address=site.oauth.client_address(visit.request),
+        secret=secret,
     )
     if signed_in is None:
         return None

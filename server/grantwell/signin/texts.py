@@ -103,6 +103,24 @@ TEXTS: Mapping[str, str] = {
     "problem.not_signed_in.title": "You are not signed in any more",
     "problem.not_signed_in.happened": "Nothing was changed.",
     "problem.not_signed_in.next": "Begin again in the application that sent you here.",
+    "problem.upstream_unavailable.title": "Try again in a moment",
+    "problem.upstream_unavailable.happened": "{provider} does not answer as it should. You are not signed in.",
+    "problem.upstream_unavailable.next": (
+        "Wait a moment, and begin again in the application that sent you here. If it stays so, tell the operator."
+    ),
+    "problem.upstream_denied.title": "You are not signed in",
+    "problem.upstream_denied.happened": "You or {provider} refused the sign-in. Nothing was changed.",
+    "problem.upstream_denied.next": "Begin again in the application that sent you here, if you want to.",
+    "problem.upstream_not_admitted.title": "You are not admitted here",
+    "problem.upstream_not_admitted.happened": ("{provider} knows you, but this account may not use this server."),
+    "problem.upstream_not_admitted.next": (
+        "Sign in with another account, or ask the operator of this server to admit this one."
+    ),
+    "problem.upstream_failed.title": "You are not signed in",
+    "problem.upstream_failed.happened": "The sign-in with {provider} did not work. Nothing was changed.",
+    "problem.upstream_failed.next": (
+        "Begin again in the application that sent you here. If it stays so, tell the operator."
+    ),
     "problem.refused.title": "This does not work",
     "problem.refused.happened": "{description}",
     "problem.refused.next": "Go back to the application that you came from, and tell its makers.",

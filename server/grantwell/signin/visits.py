@@ -36,6 +36,16 @@ class Upstream(Protocol):
     def label(self) -> str:
         """What it is called on its button: "Continue with LABEL"."""
 
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether its tokens go into the props of each grant."""
+
+    def routes(self) -> Routes:
+        """The pages that lead there and back."""
+
+    async def begin(self, site: Site, visit: Visit, session: Session, interaction_id: str) -> Response:
+        """Send somebody there who is signed in already, for tokens for one more grant."""
+
 
 class Site:
     """The parts of the pages of one server. `passwords` tells whether people may sign in with one."""
@@ -60,6 +70,7 @@ class Site:
         self.accounts = Accounts(store, self.keyring, hasher, clock=self.settings.clock)
         self.sessions = Sessions(store, self.keyring, secure=self.settings.issuer_url.is_https)
         self.interactions = Interactions(store, self.keyring)
+        self.attempts = Interactions(store, self.keyring, "upstream")
         self.throttle = Throttle(store, self.keyring, FAILED_SIGN_INS)
 
     @property
@@ -70,6 +81,11 @@ class Site:
     def path(self, route: str) -> str:
         """Where a page is: its route below the path of the issuer."""
         return f"{self.settings.issuer_url.path}{route}"
+
+    def token_upstream(self, user_id: str) -> Upstream | None:
+        """The upstream that signed this user in, if its tokens go into the props of their grants."""
+        provider, colon, _ = user_id.partition(":")
+        return next((u for u in self.upstreams if colon and u.name == provider and u.keeps_tokens), None)
 
     def render(self, template: str, /, **context: object) -> str:
         """A page from its template, which has `path` and `brand_name` besides what it is given."""

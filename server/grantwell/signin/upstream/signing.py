@@ -1,0 +1,147 @@
+"""Signing in elsewhere: the way there, from a form of ours, and the way back, which is gone once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn
+
+from starlette.responses import Response
+
+from ...records import Session
+from ..answers import Refusal, redirect
+from ..returning import destination
+from ..signing import begin_session, signin_csrf_fits
+from ..visits import FAILED_SIGN_INS, Routes, Site, Visit
+from .attempts import Attempt, Goal
+from .failures import NotAdmitted, UpstreamRefusal, UpstreamUnavailable
+from .identity import Identity, user_id_of
+
+if TYPE_CHECKING:
+    from .upstream import Upstream
+
+log = logging.getLogger("grantwell")
+
+_RETRY_AFTER_SECONDS = "5"
+
+
+def routes_of(upstream: Upstream) -> Routes:
+    """The two pages of an upstream: the way there and the way back."""
+
+    async def leave(site: Site, visit: Visit) -> Response:
+        return await _leave(upstream, site, visit)
+
+    async def come_back(site: Site, visit: Visit) -> Response:
+        return await _come_back(upstream, site, visit)
+
+    return {f"/signin/with/{upstream.name}": {"POST": leave}, _way_back(upstream): {"GET": come_back}}
+
+
+async def begin(
+    upstream: Upstream, site: Site, visit: Visit, session: Session, *, interaction_id: str, to: str, is_fresh: bool
+) -> Response:
+    """Send the browser to the upstream; whoever comes back from there goes on to the request or the page."""
+    goal = Goal(upstream=upstream.name, interaction_id=interaction_id, to=to, is_fresh=is_fresh, started_at=visit.now)
+    state = await site.attempts.open(goal.encoded(), session, visit.now)
+    if state is None:
+        raise Refusal(403, "nothing_to_answer")
+    try:
+        return redirect(await upstream.authorization_url(_attempt(upstream, site, goal, state), visit.now))
+    except UpstreamUnavailable as error:
+        _refuse(upstream, "upstream_unavailable", error.reason, status=503)
+
+
+async def _leave(upstream: Upstream, site: Site, visit: Visit) -> Response:
+    """The button of the sign-in page was pressed."""
+    interaction_id, session = visit.form.get("i", ""), visit.session
+    if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):
+        raise Refusal(403, "foreign_form")
+    to = destination(text) if (text := visit.form.get("to", "")) else ""
+    if to is None:
+        raise Refusal(400, "bad_address")
+    # Whoever has signed in already and is asked to do it once more has to do it there once more, too.
+    is_fresh = bool(to) and session.user_id is not None
+    if interaction_id:
+        pending = await site.interactions.find(interaction_id, session, visit.now)
+        if pending is None:
+            raise Refusal(403, "nothing_to_answer")
+        is_fresh = pending.needs_sign_in
+    return await begin(upstream, site, visit, session, interaction_id=interaction_id, to=to, is_fresh=is_fresh)
+
+
+async def _come_back(upstream: Upstream, site: Site, visit: Visit) -> Response:
+    """Somebody comes back: it has to be who went, from where they went to, for the first time (RFC 9700 4.7)."""
+    answer = _parameters(visit)
+    session, state = visit.session, answer.get("state", "")
+    pending = None if session is None else await site.attempts.find(state, session, visit.now)
+    # Closed before anything else is looked at, so that no answer is looked at twice.
+    if session is None or pending is None or not await site.attempts.close(pending, visit.now):
+        raise Refusal(403, "nothing_to_answer")
+    goal = Goal.decoded(pending.request)
+    if goal.upstream != upstream.name:
+        _refuse(upstream, "upstream_failed", f"the answer is to a question to {goal.upstream}")
+    address = site.oauth.client_address(visit.request)
+    if not await site.throttle.allows(_way_back(upstream), address, visit.now):
+        raise Refusal(429, "busy", {"Retry-After": str(FAILED_SIGN_INS.window)})
+    try:
+        identity = await _identity(upstream, answer, _attempt(upstream, site, goal, state), visit.now)
+    except UpstreamUnavailable as error:
+        _refuse(upstream, "upstream_unavailable", error.reason, status=503)
+    except NotAdmitted as error:
+        _refuse(upstream, "upstream_not_admitted", error.reason)
+    except UpstreamRefusal as error:
+        if error.code == "access_denied":
+            _refuse(upstream, "upstream_denied", str(error))
+        await site.throttle.count(_way_back(upstream), address, visit.now)
+        _refuse(upstream, "upstream_failed", str(error))
+    return await _sign_in(upstream, site, visit, session, goal, identity)
+
+
+async def _identity(upstream: Upstream, answer: Mapping[str, str], attempt: Attempt, now: int) -> Identity:
+    # RFC 9207 section 2.4: before the code goes anywhere, and for errors as well.
+    await upstream.check_issuer(answer.get("iss"), now)
+    if "error" in answer:
+        raise UpstreamRefusal(answer["error"], "the upstream sent the browser back with an error")
+    if not answer.get("code"):
+        raise UpstreamRefusal("invalid_request", "the answer has neither a code nor an error")
+    return await upstream.identify(answer["code"], attempt, now)
+
+
+async def _sign_in(
+    upstream: Upstream, site: Site, visit: Visit, session: Session, goal: Goal, identity: Identity
+) -> Response:
+    user_id = user_id_of(upstream.name, identity.subject)
+    user = await site.accounts.sign_in_upstream(user_id, name=identity.name)
+    secret = None if identity.tokens is None else json.dumps(identity.tokens.members()).encode()
+    cookie = None if user is None else await begin_session(site, visit, session, user, secret=secret)
+    if cookie is None:
+        _refuse(upstream, "upstream_not_admitted", f"{user_id} is disabled, or the session ended meanwhile")
+    if goal.interaction_id:
+        return redirect(f"{site.path('/consent')}?i={goal.interaction_id}", cookie=cookie)
+    return redirect(site.path(goal.to or "/signin"), cookie=cookie)
+
+
+def _attempt(upstream: Upstream, site: Site, goal: Goal, state: str) -> Attempt:
+    redirect_uri = f"{site.settings.issuer_url.origin}{site.path(_way_back(upstream))}"
+    return Attempt.of(site.keyring, goal, state=state, redirect_uri=redirect_uri)
+
+
+def _way_back(upstream: Upstream) -> str:
+    # One for each upstream: so an answer of one is never taken for that of another (RFC 9700 section 4.4.2.2).
+    return f"/signin/back/{upstream.name}"
+
+
+def _parameters(visit: Visit) -> Mapping[str, str]:
+    """What the upstream says, which may be more than we know; but nothing twice."""
+    parameters = visit.request.query_params.multi_items()
+    if len({name for name, _ in parameters}) != len(parameters):
+        raise Refusal(400, "bad_address")
+    return dict(parameters)
+
+
+def _refuse(upstream: Upstream, problem: str, reason: str, *, status: int = 403) -> NoReturn:
+    # The log has the reason, which may come from the upstream; the page has our own words alone.
+    log.info("a sign-in by upstream %r failed: %s", upstream.name, reason)
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status == 503 else {}
+    raise Refusal(status, problem, headers, provider=upstream.label)
