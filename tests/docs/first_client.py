@@ -16,7 +16,7 @@ REDIRECT_URI = "https://client.example/cb"
 
 
 async def tokens_for(http: httpx.AsyncClient, person: Person, **asked: str) -> dict[str, Any]:
-    """The answer of the token endpoint, for what the person allowed."""
+    """The answer of the token endpoint, for what the person allowed, and the id of the client that has it."""
     metadata = (await http.get("/.well-known/oauth-authorization-server")).raise_for_status().json()
     registration = {
         "redirect_uris": [REDIRECT_URI],
@@ -40,8 +40,8 @@ async def tokens_for(http: httpx.AsyncClient, person: Person, **asked: str) -> d
         "code": parameters_of(location)["code"],
         "code_verifier": verifier,
     }
-    answer: dict[str, Any] = (await http.post(metadata["token_endpoint"], data=form)).raise_for_status().json()
-    return answer
+    answer = (await http.post(metadata["token_endpoint"], data=form)).raise_for_status().json()
+    return {**answer, "client_id": client["client_id"]}
 
 
 def bearer(answer: dict[str, Any]) -> dict[str, str]:

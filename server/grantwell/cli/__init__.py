@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..errors import GrantwellError
+from .backups import backup, restore
 from .clients import clients
 from .doctor import doctor
 from .grants import grants
@@ -35,5 +36,5 @@ def main() -> None:
     """Grantwell: OAuth 2.1 in front of your API."""
 
 
-for _command in (serve, clients, grants, users, migrate, purge, doctor, leak_drill):
+for _command in (serve, clients, grants, users, migrate, purge, backup, restore, doctor, leak_drill):
     main.add_command(_command)
