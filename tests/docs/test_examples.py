@@ -56,19 +56,6 @@ def person(http: httpx.AsyncClient) -> Person:
     return Person("alice", PASSWORD, transport=http._transport)
 
 
-async def test_fastapi_gets_the_caller_and_asks_for_more_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with example("fastapi_app", tmp_path, monkeypatch) as http, person(http) as alice:
-        full = await tokens_for(http, alice)
-        written = await http.post("/api/notes", params={"text": "milk"}, headers=bearer(full))
-        assert (written.status_code, written.json()) == (201, 1)
-        reader = await tokens_for(http, alice, scope="notes:read")
-        assert (await http.get("/api/notes", headers=bearer(reader))).json() == ["milk"]
-        refused = await http.post("/api/notes", params={"text": "tea"}, headers=bearer(reader))
-        assert refused.status_code == 403
-        assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
-        assert 'scope="notes:write"' in refused.headers["www-authenticate"]
-
-
 async def test_a_login_of_your_own_takes_one_route_and_users_take_back_what_they_granted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,18 @@ async def everything(listing: Callable[..., Awaitable[Page[Any]]], limit: int, *
             return items
 
 
+@requirement("G-627")
+async def test_an_operator_may_choose_the_id_of_a_client(world: World) -> None:
+    helpers = world.provider.helpers
+    metadata = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
+    client, _ = await helpers.create_client(metadata, client_id="docs-1.a_b")
+    assert await helpers.lookup_client("docs-1.a_b") == client
+    for refused in ("docs-1.a_b", "", "https://app.example/client", "a b", "é", "a" * 65, "a\n", 'a"b'):
+        with pytest.raises(ClientMetadataError):
+            await helpers.create_client(metadata, client_id=refused)
+    assert [found.client_id for found in (await helpers.list_clients()).items] == ["docs-1.a_b"]
+
+
 @requirement("C-227", "C-228", "A-199", "S-211", "S-230", "S-467")
 async def test_a_client_that_an_operator_creates_shows_its_secret_once(world: World) -> None:
     helpers = world.provider.helpers

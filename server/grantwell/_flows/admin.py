@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,17 +20,32 @@ from .issuance import sooner
 # A wrong clock must not destroy what it takes for expired.
 _PURGE_MARGIN_SECONDS = 3600
 _MOST_UPDATE_ATTEMPTS = 8
+_CHOSEN_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SLICE_OF_GRANTS = 100
 
 
-async def create_client(context: Context, document: Mapping[str, Any]) -> tuple[Client, str | None]:
-    """Create a client from RFC 7591 metadata; returns it with its secret, if it has one. Raises ClientMetadataError."""
+async def create_client(
+    context: Context, document: Mapping[str, Any], *, client_id: str | None
+) -> tuple[Client, str | None]:
+    """Create a client from RFC 7591 metadata, with this id or a new one; returns it with its secret, if it has one.
+
+    Raises ClientMetadataError, for an id that is malformed or taken as well.
+    """
     now = context.now()
     metadata = parse_client_metadata(document, context.settings, origin="operator")
-    client, secret = new_client(context.keyring, metadata, origin="operator", now=now)
+    if client_id is not None:
+        await _check_free(context, client_id)
+    client, secret = new_client(context.keyring, metadata, origin="operator", now=now, client_id=client_id)
     await context.store.add_client(client)
     await context.tell("client_registered", now, client_id=client.client_id, reason="operator")
     return client, secret
+
+
+async def _check_free(context: Context, client_id: str) -> None:
+    if not _CHOSEN_CLIENT_ID.fullmatch(client_id):
+        raise ClientMetadataError("A client_id has 1 to 64 letters, digits, dots, hyphens and underscores.")
+    if await context.store.get_client(client_id) is not None:
+        raise ClientMetadataError("There is a client of this client_id already.")
 
 
 async def update_client(context: Context, client_id: str, changes: Mapping[str, Any]) -> Client | None:

@@ -68,13 +68,14 @@ def new_client(
     now: int,
     registration_access: Digest | None = None,
     registered_from: Digest | None = None,
+    client_id: str | None = None,
 ) -> tuple[Client, str | None]:
-    """A client with an id of the server's making, and its secret if its method has one. Raises ClientMetadataError."""
+    """A client with this id or a new one, and its secret if its method has one. Raises ClientMetadataError."""
     secret = None
     if metadata.token_endpoint_auth_method in ("client_secret_basic", "client_secret_post"):
         secret = new_secret()
     client = Client(
-        client_id=secrets.token_hex(_CLIENT_ID_BYTES),
+        client_id=client_id or secrets.token_hex(_CLIENT_ID_BYTES),
         origin=origin,
         secrets=() if secret is None else (ClientSecret(digest=digest_of("client_secret", secret), expires_at=None),),
         created_at=now,

@@ -150,12 +150,14 @@ class OAuthHelpers:
         client = await find(self._context, client_id)
         return None if client is None else without_credentials(client)
 
-    async def create_client(self, metadata: Mapping[str, Any]) -> tuple[Client, str | None]:
+    async def create_client(
+        self, metadata: Mapping[str, Any], *, client_id: str | None = None
+    ) -> tuple[Client, str | None]:
         """Create a client from RFC 7591 metadata; returns it with its secret, which is shown this once.
 
-        Raises ClientMetadataError.
+        Without `client_id` the server makes one. Raises ClientMetadataError, for an id that is taken as well.
         """
-        client, secret = await admin.create_client(self._context, metadata)
+        client, secret = await admin.create_client(self._context, metadata, client_id=client_id)
         return without_credentials(client), secret
 
     async def list_clients(self, *, limit: int = 100, cursor: str | None = None) -> Page[Client]:
