@@ -55,6 +55,12 @@ class EndingRules:
         assert not await store.revoke_grant(Revocation(grant_id=GRANT, now=NOW + 1, reason="token_reuse"))
         await _assert_erased(store, GRANT, NOW, "operator")
 
+    async def test_a_grant_without_an_end_ends_as_any_other(self, store: CompleteStore) -> None:
+        await given_exchanged(store, None, redemption(expires_at=None))
+        assert await store.revoke_grant(Revocation(grant_id=GRANT, now=NOW, reason="operator"))
+        await given_exchanged(store, consent("grant-2"), redemption("grant-2", expires_at=None))
+        assert await store.revoke_user_grants(UserRevocation(user_id=USER, now=NOW, reason="operator")) == 1
+
     async def test_an_unknown_grant_does_not_end(self, store: CompleteStore) -> None:
         assert not await store.revoke_grant(Revocation(grant_id=GRANT, now=NOW, reason="operator"))
 

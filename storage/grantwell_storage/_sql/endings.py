@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, select, update
 
 from grantwell.records import RevocationReason
 from grantwell.store import Revocation, UserRevocation
@@ -34,7 +34,8 @@ _END = (
         **slot_values("current", None),
         **slot_values("previous", None),
     )
-    .returning(grants.c.grant_id, or_(grants.c.expires_at.is_(None), grants.c.expires_at > bindparam("at")))
+    # Compared here and not there: in RETURNING, some versions of SQLite take a column for one that is never NULL.
+    .returning(grants.c.grant_id, grants.c.expires_at)
 )
 
 _THESE: Any = bindparam("grant_ids", expanding=True)
@@ -72,7 +73,7 @@ def end_where(connection: Connection, condition: ColumnElement[bool], now: int, 
     for grant_ids in _chunks(grant_id for grant_id, _ in ended):
         for statement in _ERASE:
             connection.execute(statement, {"grant_ids": grant_ids})
-    return sum(bool(was_alive) for _, was_alive in ended)
+    return sum(not isinstance(expires_at, int) or expires_at > now for _, expires_at in ended)
 
 
 def end_these(connection: Connection, grant_ids: Iterable[str], now: int, reason: RevocationReason) -> None:
