@@ -13,7 +13,7 @@ from tests.cli.terminal import Terminal
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal in an empty folder, without settings in its environment."""
     monkeypatch.chdir(tmp_path)
-    for name in ("DATABASE_URL", "SECRET_KEY_FILE", "PASSWORD", "DEMO_PASSWORD"):
+    for name in ("CONFIG", "DATABASE_URL", "SECRET_KEY_FILE", "PASSWORD", "DEMO_PASSWORD"):
         monkeypatch.delenv(f"GRANTWELL_{name}", raising=False)
     return Terminal(tmp_path)
 

@@ -62,11 +62,25 @@ class Demo:
 @contextmanager
 def demo_server(folder: Path, *options: str, **more: str) -> Iterator[Demo]:
     """Serve the demonstration on a free port while the body runs; ends it as Ctrl+C does."""
+    words = ("serve", "--demo", "--port", "0", *options)
+    with _serving(folder, words, {"GRANTWELL_DEMO_PASSWORD": DEMO_PASSWORD} | more) as (process, banner):
+        yield Demo(banner.partition("\n")[0].rpartition(" ")[2], folder, process, banner)
+
+
+@contextmanager
+def configured_server(folder: Path, *options: str, **more: str) -> Iterator[Demo]:
+    """Serve what `grantwell.toml` in a folder describes, while the body runs; ends it as Ctrl+C does."""
+    with _serving(folder, ("serve", *options), more) as (process, banner):
+        yield Demo(banner.partition("\n")[0].rpartition(" ")[2], folder, process, banner)
+
+
+@contextmanager
+def _serving(folder: Path, words: tuple[str, ...], more: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with (folder / "stderr.txt").open("w") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, "serve", "--demo", "--port", "0", *options],
+            [*COMMAND, *words],
             cwd=folder,
-            env=environment(**{"GRANTWELL_DEMO_PASSWORD": DEMO_PASSWORD} | more),
+            env=environment(**more),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -78,9 +92,8 @@ def demo_server(folder: Path, *options: str, **more: str) -> Iterator[Demo]:
         banner = _banner(process)
         watchdog.cancel()
         if not banner:
-            raise RuntimeError(f"the demonstration did not start:\n{(folder / 'stderr.txt').read_text()}")
-        url = banner.partition("\n")[0].rpartition(" ")[2]
-        yield Demo(url, folder, process, banner)
+            raise RuntimeError(f"the server did not start:\n{(folder / 'stderr.txt').read_text()}")
+        yield process, banner
     finally:
         watchdog.cancel()
         process.send_signal(signal.SIGINT)

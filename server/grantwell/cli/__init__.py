@@ -9,6 +9,7 @@ import click
 from ..errors import GrantwellError
 from .backups import backup, restore
 from .clients import clients
+from .configuring import config_group, init
 from .doctor import doctor
 from .grants import grants
 from .housekeeping import migrate, purge
@@ -36,5 +37,12 @@ def main() -> None:
     """Grantwell: OAuth 2.1 in front of your API."""
 
 
-for _command in (serve, clients, grants, users, migrate, purge, backup, restore, doctor, leak_drill):
+_COMMANDS: tuple[click.Command, ...] = (
+    *(init, serve, config_group),
+    *(clients, grants, users),
+    *(migrate, purge, backup, restore),
+    *(doctor, leak_drill),
+)
+
+for _command in _COMMANDS:
     main.add_command(_command)

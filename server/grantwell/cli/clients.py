@@ -17,7 +17,7 @@ from ..config import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, JWT_BEARER, REFRESH
 from ..records import Client
 from .deployment import Deployment, helpers_of
 from .durations import with_duration
-from .options import awaited, id_argument, with_database, with_json, with_key, with_limit
+from .options import awaited, id_argument, with_database, with_deployment, with_json, with_limit
 from .output import everything, instant, print_json, print_listing, print_members
 
 _AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
@@ -89,8 +89,7 @@ def _grant_types(_context: click.Context, _parameter: click.Parameter, values: t
     metavar="URL",
     help="It serves this resource and may introspect its tokens; may be repeated.",
 )
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
 async def create(
@@ -103,8 +102,7 @@ async def create(
     scopes: tuple[str, ...],
     grant_types: tuple[str, ...],
     resource_servers: tuple[str, ...],
-    database_url: str,
-    secret_key_file: str | None,
+    deployment: Deployment,
     as_json: bool,
 ) -> None:
     """Create a client. Its secret, if it has one, is shown this once.
@@ -126,7 +124,6 @@ async def create(
         metadata["jwks_uri"] = jwks_uri
     if name is not None:
         metadata["client_name"] = name
-    deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
     async with deployment.store() as store:
         helpers = helpers_of(store, await deployment.secret_key(store), scopes=scopes)
         client, secret = await helpers.create_client(metadata)
@@ -201,13 +198,11 @@ async def list_(limit: int | None, database_url: str, as_json: bool) -> None:
 
 @clients.command()
 @id_argument("client_id")
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def show(client_id: str, database_url: str, secret_key_file: str | None, as_json: bool) -> None:
+async def show(client_id: str, deployment: Deployment, as_json: bool) -> None:
     """Show the client with exactly this id."""
-    deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
     async with deployment.store() as store:
         client = await helpers_of(store, await deployment.secret_key(store)).lookup_client(client_id)
         if client is None:
@@ -222,15 +217,11 @@ async def show(client_id: str, database_url: str, secret_key_file: str | None, a
 @clients.command("rotate-secret")
 @id_argument("client_id")
 @with_duration("--overlap", default="24h", least=0, help_text="How long the secret before works too")
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def rotate_secret(
-    client_id: str, overlap: int, database_url: str, secret_key_file: str | None, as_json: bool
-) -> None:
+async def rotate_secret(client_id: str, overlap: int, deployment: Deployment, as_json: bool) -> None:
     """Give the client with exactly this id a new secret, which is shown this once."""
-    deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
     async with deployment.store() as store:
         helpers = helpers_of(store, await deployment.secret_key(store))
         former_ends = int(time.time()) + overlap
@@ -249,16 +240,14 @@ async def rotate_secret(
 
 @clients.command("initial-access-token")
 @with_duration("--ttl", default="24h", least=1, help_text="How long it may be used")
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def initial_access_token(ttl: int, database_url: str, secret_key_file: str | None, as_json: bool) -> None:
+async def initial_access_token(ttl: int, deployment: Deployment, as_json: bool) -> None:
     """Make a token that lets one client register itself, and show it this once.
 
     For servers with require_initial_access_token=True; the client sends it as a Bearer token (RFC 7591).
     """
-    deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
     async with deployment.store() as store:
         expires_at = int(time.time()) + ttl
         token = await helpers_of(store, await deployment.secret_key(store)).create_initial_access_token(ttl=ttl)

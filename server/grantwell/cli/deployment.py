@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -19,6 +20,9 @@ from ..crypto import SecretKey
 from ..errors import ConfigurationError
 from ..store import ClientQuery, UserQuery
 
+if TYPE_CHECKING:
+    from .config.model import Server
+
 # No row depends on the issuer, so a command need not know it.
 ANY_ISSUER = "http://127.0.0.1"
 
@@ -29,6 +33,17 @@ class Deployment:
 
     database_url: str
     secret_key_file: str | None = None
+    older_secret_key_file: str | None = None
+
+    @classmethod
+    def of(cls, server: Server) -> Deployment:
+        """The one that a configuration describes."""
+        key, older = server.secret_key_file, server.older_secret_key_file
+        return cls(
+            database_url=server.database_url,
+            secret_key_file=None if key is None else str(key),
+            older_secret_key_file=None if older is None else str(older),
+        )
 
     @property
     def key_file(self) -> Path:
@@ -72,7 +87,7 @@ class Deployment:
                 raise ConfigurationError(
                     "secret_key", f"{path} is missing, and what is in the database was written with it. Restore it."
                 )
-            return SecretKey.file(path)
+            return SecretKey.file(path, older=self.older_secret_key_file)
         except OSError as error:
             raise ConfigurationError("secret_key", f"{path} cannot be used: {error.strerror}") from None
 

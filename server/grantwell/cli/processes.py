@@ -1,4 +1,4 @@
-"""Runs the server processes of the demonstration, and tells when the first of them serves."""
+"""Runs the processes of a server, and tells when the first of them serves."""
 
 from __future__ import annotations
 
@@ -6,35 +6,46 @@ import multiprocessing
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import click
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from .demo import DemoSettings, Ready, create_app
 from .logs import log_config
+from .readiness import Ready, notify
 
-_GRACE_SECONDS = 5
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """How a server is run; `grace` is how many seconds requests may go on after a stop."""
+
+    workers: int
+    access_log: bool
+    grace: int
 
 
 def run(
-    settings: DemoSettings, bound: socket.socket, *, workers: int, access_log: bool, announce: Callable[[], None]
+    create_app: Callable[[Ready], ASGIApp], bound: socket.socket, process: Process, *, announce: Callable[[], None]
 ) -> None:
     """Serve on a listening socket until a signal ends it; exits with code 1 if the server cannot start."""
+    workers = process.workers
     ready: Ready = threading.Event() if workers == 1 else multiprocessing.get_context("spawn").Event()
-    # The settings reach each worker through a pipe, not by a command line or an environment that others could read.
+    # What makes the application, with its settings, reaches each worker through a pipe, not by a command line or an
+    # environment that others could read.
     config = uvicorn.Config(
-        partial(create_app, settings, ready),
+        partial(create_app, ready),
         factory=True,
         interface="asgi3",
         workers=workers,
         lifespan="on",
-        log_config=log_config(access_log=access_log),
-        access_log=access_log,
+        log_config=log_config(access_log=process.access_log),
+        access_log=process.access_log,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=process.grace,
     )
     threading.Thread(target=_announce_when, args=(ready, announce), daemon=True).start()
     try:
@@ -54,3 +65,4 @@ def run(
 def _announce_when(ready: Ready, announce: Callable[[], None]) -> None:
     ready.wait()
     announce()
+    notify("READY=1")

@@ -1,136 +1,130 @@
-"""`grantwell serve`: the demonstration, on this machine alone."""
+"""`grantwell serve`: the server of a configuration, or the demonstration."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import socket
 from functools import partial
-from ipaddress import ip_network
+from typing import Any
 
 import click
 
 from grantwell_migrations import upgrade
 
-from .demo import DemoSettings, has_mcp
+from .config import Loaded, Options, read
+from .demonstration import serve_demonstration
 from .deployment import Deployment
-from .options import with_database, with_key
-from .processes import run
-from .seed import DEMO_USER, seed
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_BACKLOG = 2048
-# The one that an origin leaves out.
-_HTTP_PORT = 80
+from .options import DEFAULT_CONFIG, DEFAULT_DATABASE_URL, config_file, is_configured, with_config
+from .processes import Process, run
+from .serving import checked, create_app
+from .sockets import bound_to, origin_of
 
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Serve the demonstration: an API, an MCP server, and a user `demo`.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="One of 127.0.0.1, ::1 and localhost.")
+@click.option("--host", help="The address to listen at.  [default: the configured one, or 127.0.0.1]")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes one that is free."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The port to listen at; 0 takes one that is free.  [default: the configured one, or 8000]",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes serve.")
-@click.option("--access-log/--no-access-log", default=True, help="Log each request, without its query.")
-@with_database
-@with_key
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="How many processes serve.  [default: as configured, or 1]",
+)
+@click.option("--access-log/--no-access-log", default=None, help="Log each request, without its query.")
+@click.option("--migrate", is_flag=True, help="Bring the database to the schema of this version first.")
+@click.option("--database-url", metavar="URL", envvar="GRANTWELL_DATABASE_URL", show_envvar=True, help="The database.")
+@click.option(
+    "--secret-key-file",
+    metavar="FILE",
+    envvar="GRANTWELL_SECRET_KEY_FILE",
+    show_envvar=True,
+    help="The file with the deployment key.",
+)
+@with_config
+@click.pass_context
 def serve(
+    context: click.Context,
     demo: bool,
-    host: str,
-    port: int,
-    workers: int,
-    access_log: bool,
-    database_url: str,
+    migrate: bool,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    access_log: bool | None,
+    database_url: str | None,
     secret_key_file: str | None,
 ) -> None:
-    """Serve the demonstration, with a database and a key that it makes by itself.
+    """Serve what the configuration describes, until a signal comes.
 
-    The password of the user `demo` is $GRANTWELL_DEMO_PASSWORD; without it a random one, printed at the first start.
+    `grantwell init` writes a configuration to begin with. What is wrong with it is said at once, and nothing is
+    started. Whether the process answers is told at /healthz, and whether it can serve at /readyz. A stop (SIGTERM or
+    Ctrl+C) lets requests finish; systemd is told when it is ready (Type=notify).
+
+    With --demo, the demonstration is served on this machine alone, with a database and a key that it makes by itself.
+    The password of its user `demo` is $GRANTWELL_DEMO_PASSWORD; without it a random one, printed at the first start.
     Client metadata documents are fetched from public hosts, and from the networks in
     $GRANTWELL_CIMD_ALLOWED_NETWORKS (CIDR, separated by commas), by certificates that $SSL_CERT_FILE may name.
     """
-    if not demo:
+    file = config_file(context)
+    if demo:
+        if file is not None or is_configured(file):
+            raise click.UsageError(
+                "the demonstration makes a user and keys of its own, and is not served where there is a configuration "
+                f"({file or 'in the environment'}): try it in another folder."
+            )
+        deployment = Deployment(database_url=database_url or DEFAULT_DATABASE_URL, secret_key_file=secret_key_file)
+        serve_demonstration(
+            deployment,
+            host="127.0.0.1" if host is None else host,
+            port=8000 if port is None else port,
+            workers=workers or 1,
+            access_log=access_log is not False,
+        )
+        return
+    if not is_configured(file):
         raise click.UsageError(
-            "this version serves its demonstration alone: grantwell serve --demo. "
-            "For an API of your own, wrap it in grantwell.OAuthProvider."
+            f"there is no {DEFAULT_CONFIG} here: run grantwell init, name one with --config, or look at the "
+            "demonstration first: grantwell serve --demo"
         )
-    if host not in _LOOPBACK:
-        raise click.UsageError(
-            "the demonstration is for this machine alone, because its user and its plain http are: "
-            "--host is 127.0.0.1, ::1 or localhost."
-        )
-    with _bound(host, port) as bound:
-        port = bound.getsockname()[1]
-        deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
-        settings = DemoSettings(
-            issuer=_origin(host, port),
-            database_url=database_url,
-            secret_key_file=str(deployment.key_file),
-            notes_file=str(deployment.beside("-notes.db")),
-            cimd_allowed_networks=_networks(os.environ.get("GRANTWELL_CIMD_ALLOWED_NETWORKS", "")),
-        )
-        upgrade(database_url)
-        # Out of the environment, so that no other process gets it.
-        password = os.environ.pop("GRANTWELL_DEMO_PASSWORD", "")
-        password_note = asyncio.run(seed(deployment, settings, password))
-        bound.listen(_BACKLOG)
-        announce = partial(click.echo, _announcement(settings, deployment, password_note))
-        run(settings, bound, workers=workers, access_log=access_log, announce=announce)
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "access_log": access_log,
+        "database_url": database_url,
+        "secret_key_file": secret_key_file,
+    }
+    options: Options = {
+        ("server", name): (f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None
+    }
+    _serve_configured(read(file, os.environ, options), migrate=migrate)
 
 
-def _networks(text: str) -> tuple[str, ...]:
-    networks = tuple(item.strip() for item in text.split(",") if item.strip())
-    for network in networks:
-        try:
-            ip_network(network)
-        except ValueError:
-            raise click.ClickException(
-                f"GRANTWELL_CIMD_ALLOWED_NETWORKS: {network!r} is not a network in CIDR notation, such as 10.0.0.0/8."
-            ) from None
-    return networks
+def _serve_configured(loaded: Loaded, *, migrate: bool) -> None:
+    checked(loaded)
+    server = loaded.configuration.server
+    deployment = Deployment.of(server)
+    with bound_to(server.host, server.port) as bound:
+        if migrate:
+            upgrade(server.database_url)
+        asyncio.run(_made_ready(deployment))
+        announce = partial(click.echo, _announcement(loaded, bound.getsockname()[1]))
+        process = Process(workers=server.workers, access_log=server.access_log, grace=server.shutdown_timeout)
+        run(partial(create_app, loaded), bound, process, announce=announce)
 
 
-def _origin(host: str, port: int) -> str:
-    authority = f"[{host}]" if ":" in host else host
-    return f"http://{authority}" if port == _HTTP_PORT else f"http://{authority}:{port}"
+async def _made_ready(deployment: Deployment) -> None:
+    """See that schema and key are there, while there is somebody to tell."""
+    async with deployment.store() as store:
+        await deployment.secret_key(store)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """The socket to serve on, taken before anything is changed on the disk."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, because asyncio turns off Nagle's delay only on sockets that say they are TCP.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        if error.errno == errno.EADDRINUSE:
-            raise click.ClickException(f"Port {port} of {host} is taken; choose another one with --port.") from None
-        raise click.ClickException(f"Cannot serve on port {port} of {host}: {error.strerror}.") from None
-    return bound
-
-
-def _announcement(settings: DemoSettings, deployment: Deployment, password_note: str) -> str:
-    issuer = settings.issuer
-    files = (str(deployment.database_file), settings.secret_key_file, settings.notes_file)
-    lines = [
-        f"The Grantwell demonstration is ready: {issuer}",
-        "",
-        f"  sign in    {DEMO_USER}, {password_note}",
-        f"  API        {issuer}/api  {issuer}/api/me  {issuer}/api/notes",
-    ]
-    if has_mcp():
-        lines.append(f"  MCP        {issuer}/mcp")
-    else:
-        lines.append("  MCP        not served: the package mcp is missing; pip install 'grantwell[mcp]'")
-    lines += [
-        f"  metadata   {issuer}/.well-known/oauth-authorization-server",
-        f"  files      {deployment.database_file.parent.absolute()}: "
-        + ", ".join(os.path.basename(name) for name in files),
-        "",
-        "Stop with Ctrl+C. To see a token work, be refreshed and die, open this and press Run all:",
-        issuer,
-    ]
-    return "\n".join(lines)
+def _announcement(loaded: Loaded, port: int) -> str:
+    server = loaded.configuration.server
+    address = origin_of(server.host, port)
+    lines = [f"Grantwell serves {server.issuer} at {address}", ""]
+    width = max((len(api.prefix) for api in loaded.configuration.api), default=0)
+    lines += [f"  {api.prefix:{width}}  {api.app or 'asks /verify'}" for api in loaded.configuration.api]
+    return "\n".join([*lines, "", "Stop with Ctrl+C. It listens at:", address])

@@ -15,7 +15,7 @@ from ..records import User
 from ..signin import Accounts
 from ..store import UserQuery
 from .deployment import ANY_ISSUER, Deployment
-from .options import F, awaited, id_argument, with_database, with_json, with_key, with_limit
+from .options import F, awaited, id_argument, with_database, with_deployment, with_json, with_limit
 from .output import everything, instant, plain, print_json, print_listing
 
 _COLUMNS = ("USER", "ADMINISTRATOR", "CREATED", "DISABLED")
@@ -35,8 +35,7 @@ def _with_password(command: F) -> F:
 
 
 @asynccontextmanager
-async def _accounts(database_url: str, secret_key_file: str | None) -> AsyncIterator[Accounts]:
-    deployment = Deployment(database_url=database_url, secret_key_file=secret_key_file)
+async def _accounts(deployment: Deployment) -> AsyncIterator[Accounts]:
     async with deployment.store() as store:
         accounts = Accounts(store, Keyring(ANY_ISSUER, await deployment.secret_key(store)))
         try:
@@ -58,28 +57,24 @@ async def _accounts(database_url: str, secret_key_file: str | None) -> AsyncIter
 @id_argument("user_id")
 @click.option("--admin", is_flag=True, help="As an administrator.")
 @_with_password
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def add(
-    user_id: str, admin: bool, password_stdin: bool, database_url: str, secret_key_file: str | None, as_json: bool
-) -> None:
+async def add(user_id: str, admin: bool, password_stdin: bool, deployment: Deployment, as_json: bool) -> None:
     """Add a user."""
-    async with _accounts(database_url, secret_key_file) as accounts:
+    async with _accounts(deployment) as accounts:
         user = await accounts.add(user_id, _password(password_stdin), is_admin=admin)
     _print(user, as_json, "added")
 
 
 @users.command("list")
 @with_limit
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def list_(limit: int | None, database_url: str, secret_key_file: str | None, as_json: bool) -> None:
+async def list_(limit: int | None, deployment: Deployment, as_json: bool) -> None:
     """List users, by id."""
-    async with _accounts(database_url, secret_key_file) as accounts:
+    async with _accounts(deployment) as accounts:
         await print_listing(
             everything(lambda size, cursor: accounts.list(limit=size, cursor=cursor), limit),
             as_json=as_json,
@@ -97,41 +92,36 @@ async def list_(limit: int | None, database_url: str, secret_key_file: str | Non
 @users.command("set-password")
 @id_argument("user_id")
 @_with_password
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def set_password(
-    user_id: str, password_stdin: bool, database_url: str, secret_key_file: str | None, as_json: bool
-) -> None:
+async def set_password(user_id: str, password_stdin: bool, deployment: Deployment, as_json: bool) -> None:
     """Change a password. The user's grants and sessions end at once."""
-    async with _accounts(database_url, secret_key_file) as accounts:
+    async with _accounts(deployment) as accounts:
         user = await accounts.set_password(user_id, _password(password_stdin))
     _print(user, as_json, "has a new password")
 
 
 @users.command()
 @id_argument("user_id")
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def enable(user_id: str, database_url: str, secret_key_file: str | None, as_json: bool) -> None:
+async def enable(user_id: str, deployment: Deployment, as_json: bool) -> None:
     """Let a user sign in again."""
-    async with _accounts(database_url, secret_key_file) as accounts:
+    async with _accounts(deployment) as accounts:
         user = await accounts.enable(user_id)
     _print(user, as_json, "may sign in")
 
 
 @users.command()
 @id_argument("user_id")
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def disable(user_id: str, database_url: str, secret_key_file: str | None, as_json: bool) -> None:
+async def disable(user_id: str, deployment: Deployment, as_json: bool) -> None:
     """Keep a user out. The user's grants and sessions end at once."""
-    async with _accounts(database_url, secret_key_file) as accounts:
+    async with _accounts(deployment) as accounts:
         user = await accounts.disable(user_id)
     _print(user, as_json, "is kept out")
 
@@ -139,15 +129,12 @@ async def disable(user_id: str, database_url: str, secret_key_file: str | None, 
 @users.command("set-admin")
 @id_argument("user_id")
 @click.option("--yes/--no", "is_admin", default=True, show_default=True, help="Whether the user is one.")
-@with_database
-@with_key
+@with_deployment
 @with_json
 @awaited
-async def set_admin(
-    user_id: str, is_admin: bool, database_url: str, secret_key_file: str | None, as_json: bool
-) -> None:
+async def set_admin(user_id: str, is_admin: bool, deployment: Deployment, as_json: bool) -> None:
     """Make a user an administrator, or, with --no, one no more."""
-    async with _accounts(database_url, secret_key_file) as accounts:
+    async with _accounts(deployment) as accounts:
         user = await accounts.set_admin(user_id, is_admin)
     _print(user, as_json, "is an administrator" if is_admin else "is no administrator")
 

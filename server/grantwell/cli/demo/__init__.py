@@ -5,40 +5,24 @@ from __future__ import annotations
 import importlib.util
 import logging
 from dataclasses import dataclass
-from typing import Protocol
 
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from grantwell_storage import SQLStore
 
 from ... import GrantwellError, OAuthProvider, Resource, SecretKey
 from ...signin import SignIn
+from ..readiness import STARTUP_FAILURE, Ready, announcing
 from .api import api
 from .notes import Notes
 from .pages import pages
 
 log = logging.getLogger("grantwell")
 
-# What tells uvicorn that another try would fail too.
-_STARTUP_FAILURE = 3
-
 _READ_NOTES = {"notes:read": "Read your notes"}
 _WRITE_NOTES = {"notes:write": "Write and delete your notes"}
 _USE_TOOLS = {"mcp:use": "Use the tools"}
-
-
-class Ready(Protocol):
-    """An event, of a thread or of a process."""
-
-    def set(self) -> None:
-        """Let those go on who wait."""
-
-    def is_set(self) -> bool:
-        """Whether it was set."""
-
-    def wait(self) -> object:
-        """Wait until it is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +47,8 @@ def create_app(settings: DemoSettings, ready: Ready) -> ASGIApp:
         provider = demo_provider(settings)
     except GrantwellError as error:
         log.error("%s", error)
-        raise SystemExit(_STARTUP_FAILURE) from None
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            return await provider(scope, receive, send)
-
-        async def told(message: Message) -> None:
-            await send(message)
-            if message["type"] == "lifespan.startup.complete":
-                ready.set()
-
-        return await provider(scope, receive, told)
-
-    return app
+        raise SystemExit(STARTUP_FAILURE) from None
+    return announcing(provider, ready)
 
 
 def demo_provider(settings: DemoSettings) -> OAuthProvider:

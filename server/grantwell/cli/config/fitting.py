@@ -1,0 +1,95 @@
+"""Settings that are right alone and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from ...config import Resource, configure
+from ...errors import ConfigurationError
+from .lines import KeyPath
+from .model import Api, Configuration, Protected
+from .settings import SECTIONS
+
+HEALTH_PATHS = ("/healthz", "/readyz")
+"""Where a running server tells how it is; nothing else can be there."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name to listen at is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def resources_of(configuration: Configuration) -> dict[str, Resource]:
+    """What `OAuthProvider` gets as its resources: those below a prefix by their prefix, the others by identifier."""
+    below = {api.prefix: _resource(api, identifier=api.identifier) for api in configuration.api}
+    return below | {other.identifier: _resource(other) for other in configuration.resource}
+
+
+def oauth_of(configuration: Configuration) -> dict[str, object]:
+    """The settings that `OAuthProvider` takes under the names they have in the file."""
+    return configuration.oauth.model_dump() | {"trusted_proxies": tuple(configuration.server.trusted_proxies)}
+
+
+def misfits(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    """What does not go together, each with the key to change."""
+    server = configuration.server
+    if urlsplit(server.issuer).scheme == "http" and not is_loopback(server.host):
+        yield (
+            ("server", "host"),
+            "must be 127.0.0.1, ::1 or localhost as long as the issuer is http: tokens would be readable on the way.",
+        )
+    wrong = list(_wrong_prefixes(configuration.api))
+    yield from wrong
+    if not wrong:
+        yield from _refused(configuration)
+
+
+def _wrong_prefixes(apis: Iterable[Api]) -> Iterator[tuple[KeyPath, str]]:
+    seen: set[str] = set()
+    for number, api in enumerate(apis):
+        path: KeyPath = ("api", number, "prefix")
+        if api.prefix in seen:
+            yield path, f"is taken: there are two [[api]] with the prefix {api.prefix}."
+        elif api.prefix in HEALTH_PATHS:
+            yield path, f"is taken: {api.prefix} tells how the server is."
+        seen.add(api.prefix)
+
+
+def _refused(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    """What the server itself says to all of it."""
+    try:
+        configure(
+            issuer=configuration.server.issuer,
+            prefixes=[api.prefix for api in configuration.api],
+            resources=resources_of(configuration),
+            **oauth_of(configuration),  # type: ignore[arg-type]  # each was validated under its name
+        )
+    except ConfigurationError as error:
+        yield _place(error, configuration), str(error).removeprefix(f"{error.field}: ")
+
+
+def _place(error: ConfigurationError, configuration: Configuration) -> KeyPath:
+    if error.field in SECTIONS["oauth"].keys:
+        return ("oauth", error.field)
+    if error.field in SECTIONS["server"].keys:
+        return ("server", error.field)
+    # Of several resources the sentence names the one.
+    for number, api in enumerate(configuration.api):
+        if repr(api.prefix) in str(error):
+            return ("api", number)
+    for number, other in enumerate(configuration.resource):
+        if repr(other.identifier) in str(error):
+            return ("resource", number)
+    return ("api",)
+
+
+def _resource(described: Protected, *, identifier: str | None = None) -> Resource:
+    implies: Mapping[str, tuple[str, ...]] = {scope: tuple(more) for scope, more in described.implies.items()}
+    return Resource(scopes=dict(described.scopes), name=described.name, identifier=identifier, implies=implies)

@@ -1,0 +1,189 @@
+"""What may stand in `grantwell.toml`: its sections and keys, with their types, defaults and what they are for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from ...config import DAY, configure
+from .values import Duration, FilePath, Network, OrNone, PythonName
+
+SECRET = {"secret": True}
+"""Marks a value that must not stand in the file."""
+
+_LOOPBACK_ISSUER = "http://127.0.0.1"
+# These are looked at together with the others of their kind, once all are known.
+_TOGETHER = frozenset(
+    {"default_scopes", "default_resources", "require_initial_access_token", "allow_client_management"}
+)
+
+
+class Section(BaseModel):
+    """A table of the file: types as TOML has them, and no key that is not known."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Server(Section):
+    """Where the server is, and what it keeps its data in."""
+
+    issuer: str = Field(
+        description="The URL that clients know this server by: https, or http on this machine alone, without a slash "
+        "at its end."
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen at.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen at; 0 takes one that is free.")
+    workers: int = Field(default=1, ge=1, le=64, description="How many processes serve.")
+    database_url: str = Field(
+        default="sqlite+aiosqlite:///grantwell.db", description="The database; a relative path is next to this file."
+    )
+    secret_key_file: FilePath | None = Field(
+        default=None,
+        description="The file with the deployment key, readable by its owner alone; next to the database, ending in "
+        ".key, unless it is named.",
+    )
+    older_secret_key_file: FilePath | None = Field(
+        default=None, description="The deployment key before, while it is being replaced."
+    )
+    trusted_proxies: list[Network] = Field(
+        default=[], description="The addresses or networks of proxies whose X-Forwarded-For is believed."
+    )
+    access_log: bool = Field(default=True, description="Log each request, without its query.")
+    shutdown_timeout: Annotated[int, Duration(1, 600)] = Field(
+        default=10, description="How long requests may go on after the server was told to stop."
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        if "@" in value:
+            raise ValueError("must have no user name and no password")
+        configure(issuer=value, prefixes=())
+        return value
+
+
+class OAuth(Section):
+    """Endpoints, lifetimes and switches, with the names that `OAuthProvider` has for them."""
+
+    authorize_endpoint: str = Field(default="/authorize", description="Where people are sent to.")
+    token_endpoint: str = Field(default="/token", description="Where codes and refresh tokens are exchanged.")
+    revocation_endpoint: str = Field(default="/revoke", description="Where clients give tokens back (RFC 7009).")
+    introspection_endpoint: Annotated[str | None, OrNone()] = Field(
+        default=None, description="Where resource servers ask what a token stands for (RFC 7662)."
+    )
+    client_registration_endpoint: Annotated[str | None, OrNone()] = Field(
+        default="/register", description="Where clients register themselves (RFC 7591)."
+    )
+    default_scopes: list[str] | None = Field(default=None, description="What a client gets that asks for no scope.")
+    default_resources: list[str] | None = Field(
+        default=None, description="What a token is for when a client names nothing."
+    )
+    code_ttl: Annotated[int, Duration(1, 600)] = Field(default=60, description="How long a code may be exchanged.")
+    access_token_ttl: Annotated[int, Duration()] = Field(default=3600, description="How long an access token works.")
+    refresh_token_ttl: Annotated[int | None, Duration(0), OrNone()] = Field(
+        default=30 * DAY,
+        description="How long a grant lasts; none for as long as nobody ends it, 0 for no refresh tokens.",
+    )
+    refresh_token_idle_ttl: Annotated[int | None, Duration(), OrNone()] = Field(
+        default=None, description="How long a refresh token works that nobody uses."
+    )
+    refresh_replay_window: Annotated[int, Duration(0, 600)] = Field(
+        default=60, description="How long the refresh token before is answered with the same successor."
+    )
+    callback_timeout: float = Field(default=10.0, description="How many seconds a callback of [hooks] may take.")
+    unused_client_ttl: Annotated[int | None, Duration(), OrNone()] = Field(
+        default=90 * DAY, description="After how long a client that registered itself goes if nobody uses it."
+    )
+    max_unused_clients: Annotated[int | None, OrNone()] = Field(
+        default=1000, description="How many clients that nobody uses one network may have registered."
+    )
+    require_initial_access_token: bool = Field(
+        default=False,
+        description="Let clients register with a token of `grantwell clients initial-access-token` alone.",
+    )
+    allow_client_management: bool = Field(
+        default=False, description="Let clients read, change and delete their registration (RFC 7592)."
+    )
+    client_id_metadata_documents: bool = Field(
+        default=True, description="Accept clients whose id is the URL of a document."
+    )
+    cimd_allowed_networks: list[Network] = Field(
+        default=[], description="Private networks that documents and keys of clients may be fetched from."
+    )
+    allow_token_exchange: bool = Field(
+        default=False, description="Let clients exchange tokens for narrower ones (RFC 8693)."
+    )
+    private_use_schemes: list[str] = Field(
+        default=["cursor", "vscode", "vscode-insiders", "windsurf"],
+        description="Schemes without a dot that redirect URIs of applications may have.",
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _alone(cls, value: Any, info: ValidationInfo) -> Any:
+        """A value is right if a server could be made with it and with the default of everything else."""
+        if info.field_name is not None and info.field_name not in _TOGETHER:
+            configure(issuer=_LOOPBACK_ISSUER, prefixes=(), **{info.field_name: value})
+        return value
+
+
+class SignInPages(Section):
+    """How people sign in, and how the pages look."""
+
+    passwords: bool = Field(default=True, description="Let people sign in with a password of `grantwell users`.")
+
+
+class Hooks(Section):
+    """Python objects that take part, as "module:attribute"; modules are looked for next to this file first."""
+
+    token_exchange_callback: PythonName | None = Field(default=None, description="Runs at each exchange and refresh.")
+    token_exchange_policy: PythonName | None = Field(
+        default=None, description="Decides on token exchange across clients."
+    )
+    client_registration_callback: PythonName | None = Field(default=None, description="Decides on each registration.")
+    resolve_external_token: PythonName | None = Field(default=None, description="Accepts tokens of another server.")
+    trusted_issuers: PythonName | None = Field(
+        default=None, description="A list of TrustedIssuer: identity providers whose assertions are accepted."
+    )
+    on_event: PythonName | None = Field(default=None, description="Is told what happened.")
+    on_error: PythonName | None = Field(default=None, description="Is told of each error answer.")
+
+
+class Protected(Section):
+    """What a resource says of itself."""
+
+    name: str | None = Field(default=None, description="What people are shown.")
+    scopes: dict[str, str] = Field(
+        default={}, description="Each scope with its description for the consent page, as a table of texts."
+    )
+    implies: dict[str, list[str]] = Field(default={}, description="For a scope, those that it includes.")
+
+
+class Api(Protected):
+    """One for each path that takes an access token; with `upstream` or `app`, whatever is behind it."""
+
+    prefix: str = Field(description="The path that everything of this API is below.")
+    app: PythonName | None = Field(
+        default=None, description='An ASGI application, as "module:attribute", looked for next to this file first.'
+    )
+    identifier: str | None = Field(
+        default=None, description="The URL that tokens are for; the issuer and the prefix, unless it is named."
+    )
+
+
+class Resource(Protected):
+    """One for each resource that is served elsewhere and introspects its tokens."""
+
+    identifier: str = Field(description="The URL that tokens are for.")
+
+
+class Configuration(Section):
+    """A whole file."""
+
+    server: Server
+    oauth: OAuth = Field(default_factory=OAuth)
+    signin: SignInPages = Field(default_factory=SignInPages)
+    hooks: Hooks = Field(default_factory=Hooks)
+    api: list[Api] = Field(default=[])
+    resource: list[Resource] = Field(default=[])

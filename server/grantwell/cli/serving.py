@@ -1,0 +1,91 @@
+"""The server that a configuration describes, as one ASGI application."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import Any
+
+import click
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from grantwell_storage import SQLStore
+
+from .. import GrantwellError, OAuthProvider, SecretKey
+from ..signin import SignIn
+from .config import Complaint, Loaded, Rejected
+from .config.complaints import key_of, place_of
+from .config.fitting import oauth_of, resources_of
+from .config.lines import KeyPath
+from .deployment import Deployment
+from .health import Health
+from .readiness import STARTUP_FAILURE, Ready, announcing
+
+log = logging.getLogger("grantwell")
+
+
+def create_app(loaded: Loaded, ready: Ready) -> ASGIApp:
+    """The server as an ASGI application that sets `ready` once it serves; ends the process if it cannot."""
+    try:
+        deployment = Deployment.of(loaded.configuration.server)
+        store = SQLStore(deployment.database_url)
+        secret_key = SecretKey.file(deployment.key_file, older=deployment.older_secret_key_file)
+        provider = provider_of(loaded, store, secret_key)
+    except (GrantwellError, click.ClickException) as error:
+        log.error("%s", error)
+        raise SystemExit(STARTUP_FAILURE) from None
+    return announcing(Health(provider, store), ready)
+
+
+def checked(loaded: Loaded) -> None:
+    """See whether the server can be made, without a database and a key of its own. Raises Rejected."""
+    deployment = Deployment.of(loaded.configuration.server)
+    provider_of(loaded, SQLStore(deployment.database_url), SecretKey.generate())
+
+
+def provider_of(loaded: Loaded, store: SQLStore, secret_key: SecretKey) -> OAuthProvider:
+    """The provider with everything that the configuration puts round it. Raises Rejected, ConfigurationError."""
+    if (folder := str(loaded.folder)) not in sys.path:
+        sys.path.insert(0, folder)
+    configuration = loaded.configuration
+    apis = {api.prefix: _behind(loaded, number) for number, api in enumerate(configuration.api)}
+    hooks = {
+        name: _object(loaded, ("hooks", name), value)
+        for name, value in configuration.hooks.model_dump(exclude_none=True).items()
+    }
+    return OAuthProvider(
+        issuer=configuration.server.issuer,
+        store=store,
+        secret_key=secret_key,
+        api_handlers=apis,
+        resources=resources_of(configuration),
+        default_handler=SignIn(store, secret_key),
+        **oauth_of(configuration),  # type: ignore[arg-type]  # each was validated under its name
+        **hooks,
+    )
+
+
+def _behind(loaded: Loaded, number: int) -> ASGIApp:
+    """What takes the calls of an `[[api]]` that passed the guard."""
+    api = loaded.configuration.api[number]
+    if api.app is None:
+        # Something else serves it, and asks this server about each call.
+        return Starlette()
+    app: ASGIApp = _object(loaded, ("api", number, "app"), api.app)
+    return app
+
+
+def _object(loaded: Loaded, path: KeyPath, name: str) -> Any:
+    """What `module:attribute` names. Raises Rejected."""
+    module, _, attributes = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
+    except Exception as error:
+        # Whatever a module of the operator raises, it is the operator who has to see it.
+        sentence = f"cannot be had: {type(error).__name__}: {error}"
+        raise Rejected([Complaint(place_of(path, loaded.sources, ""), key_of(path), sentence)]) from error
+    return found
