@@ -67,14 +67,17 @@ class Person:
             answer = await self._browser.post(urljoin(str(answer.url), action), data=fields)
         raise AssertionError(f"no way back to {redirect_uri}: {self.pages[-1]}")
 
-    def _filled(self, page: str, decision: str) -> tuple[str, dict[str, str]]:
+    def _filled(self, page: str, decision: str) -> tuple[str, dict[str, str | list[str]]]:
         action, inputs = _Forms(page).forms[0]
-        fields: dict[str, str] = {}
+        ticked = [field["value"] for field in inputs if field.get("type") == "checkbox" and "checked" in field]
+        fields: dict[str, str | list[str]] = {"scope": ticked} if ticked else {}
         for field in inputs:
             name = field.get("name", "")
             if field["tag"] == "button":
                 if name and field.get("value") == decision:
                     fields[name] = decision
+            elif field.get("type") == "checkbox":
+                continue
             elif field.get("type") == "password":
                 fields[name] = self.password
             elif field.get("autocomplete") == "username":

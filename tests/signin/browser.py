@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -37,7 +37,7 @@ class PageReader(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.forms: list[tuple[str, dict[str, str]]] = []
+        self.forms: list[tuple[str, dict[str, Any]]] = []
         self.words = ""
         self.feed(text)
         self.close()
@@ -48,7 +48,11 @@ class PageReader(HTMLParser):
         if tag == "form":
             self.forms.append((attributes.get("action") or "", {}))
         elif tag == "input" and self.forms:
-            self.forms[-1][1][attributes.get("name") or ""] = attributes.get("value") or ""
+            name, value = attributes.get("name") or "", attributes.get("value") or ""
+            if attributes.get("type") != "checkbox":
+                self.forms[-1][1][name] = value
+            elif "checked" in attributes:
+                self.forms[-1][1].setdefault(name, []).append(value)
 
     def handle_data(self, data: str) -> None:
         self.words += data
@@ -63,8 +67,8 @@ def read(page: httpx.Response) -> PageReader:
     return PageReader(page.text)
 
 
-def form_of(page: httpx.Response, action: str) -> dict[str, str]:
-    """The fields of the form on a page that is sent to a path."""
+def form_of(page: httpx.Response, action: str) -> dict[str, Any]:
+    """The fields of the form on a page that is sent to a path; those of boxes are lists of what is ticked."""
     return next(fields for target, fields in read(page).forms if urlsplit(target).path == action)
 
 
@@ -86,7 +90,8 @@ def check_page(answer: httpx.Response) -> httpx.Response:
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert "location" not in answer.headers
-        assert not {"script", "img", "iframe", "object", "base", "svg"} & {tag for tag, _ in read(answer).elements}
+        assert not {"script", "iframe", "object", "base", "svg"} & {tag for tag, _ in read(answer).elements}
+        assert [image.get("src") for image in read(answer).named("img")] in ([], ["/signin/logo"])
         assert not [a for _, a in read(answer).elements if any(n.startswith("on") or n == "style" for n in a)]
         assert not [meta for meta in read(answer).named("meta") if "http-equiv" in meta]
     return answer
@@ -153,9 +158,17 @@ class Browser:
         assert page.status_code == 200, page.text
         return page
 
-    async def answer(self, page: httpx.Response, decision: str = "allow", **options: Any) -> httpx.Response:
-        """Press a button of the consent page."""
-        return await self.post("/consent", form_of(page, "/consent") | {"decision": decision}, **options)
+    async def answer(
+        self,
+        page: httpx.Response,
+        decision: str = "allow",
+        *,
+        ticked: Iterable[str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        """Press a button of the consent page; with `ticked`, after these boxes alone were left ticked."""
+        boxes = {} if ticked is None else {"scope": list(ticked)}
+        return await self.post("/consent", form_of(page, "/consent") | {"decision": decision} | boxes, **options)
 
 
 @dataclass

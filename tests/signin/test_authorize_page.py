@@ -10,6 +10,7 @@ import pytest
 
 from grantwell import StoreUnavailable
 from grantwell.signin import SignIn
+from grantwell.signin.texts import TEXTS
 from grantwell_storage import MemoryStore
 from tests.signin.browser import KEY, PASSWORD, USER, Browser, Place, form_of, interaction_of, read, running_place
 from tests.wire.world import R1, answer_parameters, nothing_changes
@@ -45,7 +46,7 @@ async def test_an_error_of_a_stranger_is_not_redirected_before_somebody_signs_in
 async def test_the_host_is_named_however_long_the_rest_of_the_link(place: Place, browser: Browser) -> None:
     answer = await browser.authorize(await place.client(), state="s" * 2048, scope="unheard-of")
     assert answer.status_code == 400
-    assert read(answer).words.rstrip().endswith("c1.test")
+    assert f"{TEXTS['problem.back_to_client']} c1.test\n" in read(answer).words
 
 
 @pytest.mark.requirement("S-152")

@@ -10,7 +10,8 @@ from jinja2 import UndefinedError
 from grantwell import ConfigurationError
 from grantwell.signin import Branding
 from grantwell.signin.rendering import Templates
-from grantwell.signin.texts import TEXTS, Texts
+from grantwell.signin.texts import TEXTS
+from grantwell.signin.wording import Texts
 from grantwell_storage import MemoryStore
 from tests.signin.browser import read, running_place
 
@@ -22,13 +23,13 @@ def _path(route: str) -> str:
 @pytest.mark.requirement("A-236")
 def test_what_a_template_is_given_is_text_and_what_it_is_not_given_is_an_error() -> None:
     page = Templates(Branding()).render(
-        "signed_in.html", path=_path, brand_name="as", user_id='<b>&"', signout_csrf='"><i>'
+        "signed_in.html", path=_path, brand_name="as", has_logo=False, user_id='<b>&"', signout_csrf='"><i>'
     )
-    assert "<bdi>&lt;b&gt;&amp;&#34;</bdi>" in page
+    assert '<bdi class="name">&lt;b&gt;&amp;&#34;</bdi>' in page
     assert 'value="&#34;&gt;&lt;i&gt;"' in page
     assert 'action="/base/signout"' in page
     with pytest.raises(UndefinedError, match="user_id"):
-        Templates(Branding()).render("signed_in.html", path=_path, brand_name="as", signout_csrf="x")
+        Templates(Branding()).render("signed_in.html", path=_path, brand_name="as", has_logo=False, signout_csrf="x")
 
 
 @pytest.mark.requirement("A-236")

@@ -23,7 +23,7 @@ from ..store import InteractionKey, NewGrant
 from . import clients, documents
 from .context import Context
 from .issuance import DataKey, check_user_id, checked_metadata, make_code, new_grant_id, owner_of
-from .narrowing import asks_to_stay, may_refresh, requested_resources, requested_scopes
+from .narrowing import REFUSED_TO_STAY, asks_to_stay, may_refresh, requested_resources, requested_scopes
 
 MAX_STATE_LENGTH = 2048
 _KEPT_MEMBERS = ("client_id", "redirect_uri", "scopes", "resources", "code_challenge", "state", "document")
@@ -234,7 +234,8 @@ async def complete(
     now = context.now()
     granted = _granted_scopes(request, scopes)
     encoded = encode_props(props)
-    grant = _pending_grant(context.settings, request, user_id, granted, checked_metadata(metadata or {}), now)
+    stored_metadata = checked_metadata(dict(metadata or {}) | _refusal_to_stay(request, granted))
+    grant = _pending_grant(context.settings, request, user_id, granted, stored_metadata, now)
     client = await _still_valid(context, request)
     data_key, sealed = context.keyring.seal_props(encoded, owner_of(grant), 0)
     text, code = make_code(
@@ -257,6 +258,12 @@ async def complete(
     context.uses.note_client(context.store, request.client_id, request.client.last_used_at, now)
     await context.tell("grant_issued", now, client_id=request.client_id, user_id=user_id, grant_id=grant.grant_id)
     return location
+
+
+def _refusal_to_stay(request: AuthorizationRequest, granted: tuple[str, ...]) -> dict[str, bool]:
+    """What the metadata of a grant remembers of a user who took `offline_access` out of what was asked for."""
+    is_refused = OFFLINE_ACCESS in request.scopes and OFFLINE_ACCESS not in granted
+    return {REFUSED_TO_STAY: True} if is_refused else {}
 
 
 def _pending_grant(

@@ -20,7 +20,7 @@ from .callback import Changes
 from .clients import require_grant_type
 from .context import Context
 from .issuance import FAMILY_BYTES, TokenAnswer, code_fields, make_refresh_token
-from .narrowing import may_refresh, narrowed_audience, narrowed_scopes
+from .narrowing import may_stay, narrowed_audience, narrowed_scopes
 from .renewal import OpenedProps, ask_callback, idle_end, open_props, renew
 
 # A second redemption this soon is a race or a duplicated delivery, not a theft.
@@ -103,7 +103,7 @@ def _prepare(
 ) -> tuple[Redemption, TokenAnswer]:
     """The tokens, and the transition that stores them."""
     lifetime = changes.refresh_token_ttl if changes.sets_refresh_token_ttl else context.settings.refresh_token_ttl
-    with_refresh = lifetime != 0 and may_refresh(client, issued.grant.scopes)
+    with_refresh = lifetime != 0 and may_stay(client, issued.grant)
     ends_at = now + lifetime if lifetime and with_refresh else None
     renewal = renew(
         context,

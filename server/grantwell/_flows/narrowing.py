@@ -10,6 +10,9 @@ from ..config import OFFLINE_ACCESS, Settings
 from ..errors import OAuthError
 from ..records import Client, Grant
 
+REFUSED_TO_STAY = "refused_offline_access"
+"""The member of a grant's metadata that says so; the metadata is bound to the code, and whoever alters it spoils it."""
+
 
 def requested_resources(settings: Settings, values: Iterable[str]) -> tuple[str, ...]:
     """The resources asked for, or the default ones. Raises OAuthError `invalid_target`."""
@@ -50,6 +53,11 @@ def asks_to_stay(settings: Settings, text: str | None) -> bool:
 def may_refresh(client: Client, grant_scopes: Iterable[str]) -> bool:
     """Whether a grant with these scopes gets a refresh token: the client registered for it, or the user allowed it."""
     return "refresh_token" in client.grant_types or OFFLINE_ACCESS in grant_scopes
+
+
+def may_stay(client: Client, grant: Grant) -> bool:
+    """Whether this grant gets a refresh token: unless the user was asked whether the client may stay, and refused."""
+    return not grant.metadata.get(REFUSED_TO_STAY) and may_refresh(client, grant.scopes)
 
 
 def narrowed_audience(settings: Settings, grant: Grant, requested: tuple[str, ...]) -> tuple[str, ...]:

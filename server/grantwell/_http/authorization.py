@@ -89,7 +89,8 @@ class OAuthHelpers:
         """Grant what was asked for, or fewer `scopes`, and return the URL to send the browser to (303).
 
         `props` is what your API gets to know with each call: any JSON value, encrypted so that only a token holder can
-        read it. `metadata` (a JSON object, stored in plain) is for listings. `interaction` is of `grantwell.signin`.
+        read it. `metadata` (a JSON object, stored in plain) is for listings. Without `offline_access` among the
+        `scopes`, where it was asked for, no refresh token is issued. `interaction` is of `grantwell.signin`.
         Raises AuthorizationError, and ValueError for a value that cannot be stored; then nothing was granted.
         """
         return await authorize.complete(

@@ -22,7 +22,7 @@ _EVERYWHERE = {
 class Refusal(Exception):
     """A request that is answered with a page that says what is wrong, and changes nothing.
 
-    `problem` names the texts `problem.….title`, `.happened` and `.next`; `values` are their placeholders.
+    `problem` names the texts `problem.….title`, `.happened` and `.next`; `values` are the placeholders of the second.
     """
 
     def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None, **values: object) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
 from .. import AuthorizationRequest
-from ..config import OFFLINE_ACCESS, ProtectedResource
+from ..config import OFFLINE_ACCESS
 from ..crypto import MacField
-from ..errors import AuthorizationError
 from ..records import Client, Session
 from .answers import Refusal, page, redirect
 from .interactions import Pending
+from .permissions import asked_permissions, chosen_scopes
+from .sessions import readable_user_agent
 from .signing import signout_csrf
 from .visits import Routes, Site, Visit
 
@@ -71,13 +72,31 @@ async def answer(site: Site, visit: Visit) -> Response:
         raise Refusal(403, "foreign_form")
     match visit.form.get("decision"):
         case "allow":
-            props = await _props(site, visit, asked, user_id)
-            if props is None:
-                return redirect(f"{site.path('/consent')}?i={asked.pending.id}")
-            return redirect(await _allow(site, asked, user_id, visit.form.getlist("scope"), props))
+            return await _allow(site, visit, asked, user_id)
         case "deny":
             return redirect(await _deny(site, asked, user_id, visit.now))
     raise Refusal(403, "foreign_form")
+
+
+async def _allow(site: Site, visit: Visit, asked: _Asked, user_id: str) -> Response:
+    ticked = visit.form.getlist("scope")
+    if not set(ticked) <= set(asked.request.scopes):
+        raise Refusal(403, "foreign_form")
+    scopes = chosen_scopes(asked.request, ticked)
+    if scopes is None:
+        return page(site.render("consent.html", **_shown(site, asked, user_id, ticked)), status=403)
+    props = await _props(site, visit, asked, user_id)
+    if props is None:
+        return redirect(f"{site.path('/consent')}?i={asked.pending.id}")
+    location = await site.oauth.complete_authorization(
+        asked.request,
+        user_id=user_id,
+        props=props,
+        scopes=scopes,
+        metadata={"installation": _installation(site, visit)},
+        interaction=asked.pending.key,
+    )
+    return redirect(location)
 
 
 async def _props(site: Site, visit: Visit, asked: _Asked, user_id: str) -> dict[str, Any] | None:
@@ -98,17 +117,12 @@ def _upstream_tokens(site: Site, visit: Visit, session: Session) -> Any:
     return None if secret is None else json.loads(secret)
 
 
-async def _allow(site: Site, asked: _Asked, user_id: str, scopes: list[str], props: dict[str, Any]) -> str:
-    try:
-        return await site.oauth.complete_authorization(
-            asked.request,
-            user_id=user_id,
-            props=props,
-            scopes=scopes or None,
-            interaction=asked.pending.key,
-        )
-    except AuthorizationError as error:
-        raise Refusal(403, "refused", description=error.description) from error
+def _installation(site: Site, visit: Visit) -> dict[str, str | None]:
+    """From where it was allowed: what tells two installations of one client apart."""
+    return {
+        "user_agent": readable_user_agent(visit.request.headers.get("user-agent")),
+        "address": site.oauth.client_address(visit.request),
+    }
 
 
 async def _deny(site: Site, asked: _Asked, user_id: str, now: int) -> str:
@@ -126,10 +140,11 @@ async def _asked(site: Site, visit: Visit, interaction_id: str) -> _Asked:
     return _Asked(session, pending, await site.oauth.load_authorization_request(pending.request))
 
 
-def _shown(site: Site, asked: _Asked, user_id: str) -> Mapping[str, object]:
-    """What the question says, as its template wants it."""
+def _shown(site: Site, asked: _Asked, user_id: str, ticked: Collection[str] | None = None) -> Mapping[str, object]:
+    """What the question says, as its template wants it; `ticked` if nothing that was is enough."""
     request, client = asked.request, asked.request.client
     resources = [resource for name in request.resources if (resource := site.settings.resource(name)) is not None]
+    permissions = list(asked_permissions(site, request, ticked))
     return {
         "client_name": client.name,
         "client_id": client.client_id,
@@ -139,9 +154,11 @@ def _shown(site: Site, asked: _Asked, user_id: str) -> Mapping[str, object]:
         "is_loopback": site.oauth.is_loopback(request.redirect_uri),
         "links": list(_links(client)),
         "resources": [(resource.name or "", resource.identifier) for resource in resources],
-        "scopes": _in_words(site, request.scopes, resources),
+        "permissions": [permission for permission in permissions if permission.scope != OFFLINE_ACCESS],
+        "staying": next((permission for permission in permissions if permission.scope == OFFLINE_ACCESS), None),
         "lifetime": _lifetime(site, may_refresh=request.may_refresh),
         "user_id": user_id,
+        "none_chosen": ticked is not None,
         "interaction_id": asked.pending.id,
         "csrf": site.keyring.csrf_token(asked.csrf_fields(user_id)),
         "signout_csrf": signout_csrf(site, asked.session),
@@ -155,16 +172,8 @@ def _links(client: Client) -> Iterator[tuple[str, str]]:
             yield name, url
 
 
-def _in_words(site: Site, scopes: Sequence[str], resources: Sequence[ProtectedResource]) -> list[tuple[str, str]]:
-    """What each scope means, as each resource that has it says."""
-    words = [(r.scopes[scope], scope) for scope in scopes for r in resources if scope in r.scopes]
-    if OFFLINE_ACCESS in scopes:
-        words.append((site.templates.texts("consent.offline_access"), OFFLINE_ACCESS))
-    return list(dict.fromkeys(words))
-
-
 def _lifetime(site: Site, *, may_refresh: bool) -> str:
-    settings, texts = site.settings, site.templates.texts
+    settings, texts = site.settings, site.texts
     if not may_refresh or settings.refresh_token_ttl == 0:
         return texts.lifetime(absolute=settings.access_token_ttl, idle=None)
     return texts.lifetime(absolute=settings.refresh_token_ttl, idle=settings.refresh_token_idle_ttl)

@@ -11,31 +11,57 @@ from .answers import Refusal, page
 from .visits import Site
 
 _RETRY_AFTER_SECONDS = "2"
+_BY_REASON = {
+    "unknown client": "unknown_client",
+    "client deleted": "unknown_client",
+    "redirect_uri": "redirect_uri",
+    "redirect_uri withdrawn": "redirect_uri",
+}
+_BY_CODE = {"invalid_scope": "permissions", "invalid_target": "permissions"}
+_BY_STATUS = {408: "timed_out", 413: "too_large", 429: "too_many", 503: "busy"}
 
 
 def answer_to(site: Site, error: Refusal | OAuthError | StoreUnavailable) -> Response:
     """The page for what a handler raised."""
     match error:
         case Refusal():
-            return page(_problem(site, error.problem, error.values), status=error.status, headers=error.headers)
-        case AuthorizationError():
-            return page(_problem(site, "refused", {"description": error.description}), status=403)
+            return page(_page(site, error.problem, values=error.values), status=error.status, headers=error.headers)
         case OAuthError():
             # A body that is no form has no token of ours in it, either.
             status = 403 if error.status == 400 else error.status
-            return page(_problem(site, "refused", {"description": error.description}), status=status)
-    return page(_problem(site, "busy"), status=503, headers={"Retry-After": _RETRY_AFTER_SECONDS})
+            return page(refused(site, error), status=status, headers=error.headers)
+    return page(_page(site, "busy"), status=503, headers={"Retry-After": _RETRY_AFTER_SECONDS})
 
 
-def refused(site: Site, error: AuthorizationError) -> str:
-    """What is wrong with a client's request; with a link to the client, if the browser may be sent there at all."""
-    if error.redirect_to is None:
-        return _problem(site, "refused", {"description": error.description})
-    host = site.oauth.redirect_host(error.redirect_to.partition("?")[0])
-    return _problem(site, "refused", {"description": error.description}, link=(error.redirect_to, host))
+def refused(site: Site, error: OAuthError) -> str:
+    """What is wrong with a request; with a link to the client, if the browser may be sent there at all."""
+    link = None
+    if isinstance(error, AuthorizationError) and error.redirect_to is not None:
+        link = (error.redirect_to, site.oauth.redirect_host(error.redirect_to.partition("?")[0]))
+    return _page(site, _problem(error), link=link, code=error.code, description=error.description)
 
 
-def _problem(
-    site: Site, problem: str, values: Mapping[str, object] | None = None, *, link: tuple[str, str] | None = None
+def _problem(error: OAuthError) -> str:
+    if error.reason.startswith("the document of"):
+        return "document"
+    return _BY_REASON.get(error.reason) or _BY_CODE.get(error.code) or _BY_STATUS.get(error.status) or "refused"
+
+
+def _page(
+    site: Site,
+    problem: str,
+    *,
+    values: Mapping[str, object] | None = None,
+    link: tuple[str, str] | None = None,
+    code: str = "",
+    description: str = "",
 ) -> str:
-    return site.render("problem.html", problem=problem, values=values or {}, link=link)
+    return site.render(
+        "problem.html",
+        problem=problem,
+        values=values or {},
+        link=link,
+        code=code,
+        description=description,
+        reference=None,
+    )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ..errors import ConfigurationError
 from .branding import Branding
-from .texts import Texts
+from .wording import Texts
 
 _OURS = FileSystemLoader(Path(__file__).parent / "templates")
 

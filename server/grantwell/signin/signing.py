@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from starlette.responses import Response
 
@@ -20,7 +22,7 @@ async def show(site: Site, visit: Visit) -> Response:
     """The form; or, without a request to answer or a page to go to, whether somebody is signed in."""
     query = visit.query("i", "signed_out", "to")
     interaction_id, to = query.get("i", ""), _destination(query.get("to", ""))
-    session, cookie = visit.session, None
+    session, cookie, pending = visit.session, None, None
     if interaction_id:
         pending = await _pending(site, visit, interaction_id)
         if visit.user_id is not None and not pending.needs_sign_in:
@@ -35,7 +37,8 @@ async def show(site: Site, visit: Visit) -> Response:
         return page(site.render("signed_out.html"))
     if session is None:
         session, cookie = await site.sessions.begin(visit.now)
-    return page(_form(site, session, interaction_id, to, username=session.user_id or ""), cookie=cookie)
+    form = await _form(site, session, pending, to)
+    return page(form(username=session.user_id or ""), cookie=cookie)
 
 
 async def sign_in(site: Site, visit: Visit) -> Response:
@@ -44,11 +47,10 @@ async def sign_in(site: Site, visit: Visit) -> Response:
     session = visit.session
     if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):
         raise Refusal(403, "foreign_form")
-    if interaction_id:
-        await _pending(site, visit, interaction_id)
+    pending = await _pending(site, visit, interaction_id) if interaction_id else None
     name = visit.form.get("username", "")
     address = site.oauth.client_address(visit.request)
-    form = _form(site, session, interaction_id, to, username=name, failed=True)
+    form = (await _form(site, session, pending, to))(username=name, failed=True)
     if not await site.throttle.allows(name.lower(), address, visit.now):
         log.info("a sign-in was refused unseen: address=%r", address)
         return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
@@ -135,18 +137,19 @@ async def begin_session(
     return cookie
 
 
-def _form(
-    site: Site, session: Session, interaction_id: str, to: str, *, username: str = "", failed: bool = False
-) -> str:
-    csrf = site.keyring.csrf_token(_csrf_fields(session, interaction_id))
-    return site.render(
+async def _form(site: Site, session: Session, pending: Pending | None, to: str) -> Callable[..., str]:
+    """The page to sign in on, which wants `username` and `failed`; it names who asks. Raises AuthorizationError."""
+    asking = None if pending is None else (await site.oauth.load_authorization_request(pending.request)).client
+    interaction_id = "" if pending is None else pending.id
+    return partial(
+        site.render,
         "signin.html",
-        csrf=csrf,
+        csrf=site.keyring.csrf_token(_csrf_fields(session, interaction_id)),
         interaction_id=interaction_id,
         to=to,
         again=session.user_id is not None,
-        username=username,
-        failed=failed,
+        application=None if asking is None else asking.name or asking.client_id,
+        failed=False,
         passwords=site.passwords,
         upstreams=site.upstreams,
     )

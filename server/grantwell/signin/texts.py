@@ -6,13 +6,7 @@ escaped when it gets there, the text itself as well: a text is never markup.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from string import Formatter
-
-from markupsafe import Markup, escape
-
-from ..errors import ConfigurationError
 
 TEXTS: Mapping[str, str] = {
     # The language of the texts, as BCP 47 has it, and which way it runs: ltr or rtl.
@@ -21,6 +15,8 @@ TEXTS: Mapping[str, str] = {
     "sign_out": "Sign out",
     # Signing in
     "signin.title": "Sign in",
+    "signin.failed_title": "Not signed in",
+    "signin.for": "{application} wants access. You will be asked before it gets any.",
     "signin.username": "User name",
     "signin.password": "Password",
     "signin.submit": "Sign in",
@@ -34,12 +30,14 @@ TEXTS: Mapping[str, str] = {
     "signed_in.title": "You are signed in",
     "signed_in.as": "Signed in as {user}",
     "signed_out.title": "You are signed out",
+    "signed_out.happened": "Applications that you connected stay connected.",
     "signed_out.again": "Sign in again",
     # Consent
     "consent.title": "Allow access?",
-    "consent.host": "Your answer, and with it the access, goes to this address:",
-    "consent.application": "Application",
+    "consent.asks": "{application} asks for access in your name.",
     "consent.nameless": "An application without a name",
+    "consent.host": "If you allow it, the access goes to",
+    "consent.host_check": "Allow it only if that is where you came from.",
     "consent.client_id": "Its client id",
     "consent.not_verified": "Not verified: it registered itself under a name of its own choice.",
     "consent.not_verified_site": "Not verified by this server. It is described by a document on this site:",
@@ -48,16 +46,21 @@ TEXTS: Mapping[str, str] = {
         "This address is a program on this computer. Go on only if you started it yourself just now: any program that "
         "runs here can ask under any name."
     ),
+    "consent.links": "It says of itself",
     "consent.client_uri": "Home page",
     "consent.tos_uri": "Terms of service",
     "consent.policy_uri": "Privacy policy",
-    "consent.resources": "It wants access to",
-    "consent.scopes": "There it will be able to",
+    "consent.scopes": "It will be able to",
     "consent.no_scopes": "Use it in your name, with no particular permission",
+    "consent.includes": "Includes: {scopes}",
     "consent.offline_access": "Stay connected while you are away",
+    "consent.without_offline_access": "Without this, the access ends after {access}.",
+    "consent.none_chosen": "Nothing is ticked. Tick what it may do, or deny.",
+    "consent.none_chosen_title": "Nothing ticked",
+    "consent.resources": "Where",
     "consent.lifetime": "For how long",
-    "consent.signed_in_as": "Signed in as",
-    "consent.switch_user": "Not you? Sign in as somebody else",
+    "consent.signed_in_as": "Signed in as {user}",
+    "consent.switch_user": "Not you?",
     "consent.allow": "Allow",
     "consent.deny": "Deny",
     "more": "… and {count} more",
@@ -75,6 +78,9 @@ TEXTS: Mapping[str, str] = {
     "seconds.one": "{count} second",
     "seconds.other": "{count} seconds",
     # What does not work: what the page is headed, what happened, and what to do next
+    "problem.what_to_do": "What to do next",
+    "problem.reference": "If you ask for help, tell this reference",
+    "problem.for_developers": "For developers",
     "problem.back_to_client": (
         "You can go back to the application and tell it about the error. It is not known to this server:"
     ),
@@ -86,7 +92,10 @@ TEXTS: Mapping[str, str] = {
     "problem.method_not_allowed.next": "Go back to the application that you came from, and begin there again.",
     "problem.bad_address.title": "This address is not right",
     "problem.bad_address.happened": "The address of this page has something in it that does not belong there.",
-    "problem.bad_address.next": "Go back to the application that you came from, and begin there again.",
+    "problem.bad_address.next": (
+        "If you typed or pasted the address, compare it with the original. Otherwise go back to the application that "
+        "you came from, and begin there again."
+    ),
     "problem.busy.title": "Try again in a moment",
     "problem.busy.happened": "The server is busy right now. Nothing was changed.",
     "problem.busy.next": "Wait a few seconds, and load this page again.",
@@ -94,15 +103,17 @@ TEXTS: Mapping[str, str] = {
     "problem.foreign_form.happened": (
         "This form was not sent from a page of this server in this browser, or that page was too old."
     ),
-    "problem.foreign_form.next": "Begin again in the application that sent you here.",
+    "problem.foreign_form.next": (
+        "Begin again in the application that sent you here. If this comes back, allow this site to keep cookies."
+    ),
     "problem.nothing_to_answer.title": "There is nothing to answer here",
     "problem.nothing_to_answer.happened": (
-        "The request was answered before, has run out, or was begun in another browser."
+        "The request was answered before, has run out after ten minutes, or was begun in another browser."
     ),
-    "problem.nothing_to_answer.next": "Begin again in the application that sent you here.",
+    "problem.nothing_to_answer.next": "Begin again in the application that sent you here, in this browser.",
     "problem.not_signed_in.title": "You are not signed in any more",
     "problem.not_signed_in.happened": "Nothing was changed.",
-    "problem.not_signed_in.next": "Begin again in the application that sent you here.",
+    "problem.not_signed_in.next": "Begin again in the application that sent you here, and sign in.",
     "problem.upstream_unavailable.title": "Try again in a moment",
     "problem.upstream_unavailable.happened": "{provider} does not answer as it should. You are not signed in.",
     "problem.upstream_unavailable.next": (
@@ -121,57 +132,49 @@ TEXTS: Mapping[str, str] = {
     "problem.upstream_failed.next": (
         "Begin again in the application that sent you here. If it stays so, tell the operator."
     ),
-    "problem.refused.title": "This does not work",
-    "problem.refused.happened": "{description}",
-    "problem.refused.next": "Go back to the application that you came from, and tell its makers.",
+    "problem.unknown_client.title": "This application is not known here",
+    "problem.unknown_client.happened": (
+        "The application that sent you is not registered with this server, or not any more. You were not signed in to "
+        "it, and it got nothing."
+    ),
+    "problem.unknown_client.next": (
+        "Remove the connection in the application and add it again: most applications register anew when you do. If "
+        "this comes back, tell the makers of the application."
+    ),
+    "problem.redirect_uri.title": "You cannot be sent back to this application",
+    "problem.redirect_uri.happened": (
+        "It asked to be answered at an address that is not registered for it. Somebody may have changed the link that "
+        "you followed, so the browser stays here, and nothing was granted."
+    ),
+    "problem.redirect_uri.next": (
+        "If you followed a link from a message, close this page. Otherwise remove the connection in the application "
+        "and add it again; if this comes back, tell its makers."
+    ),
+    "problem.document.title": "This application cannot be checked right now",
+    "problem.document.happened": (
+        "It is described by a document on its own site, and this server cannot get that document, or cannot use it."
+    ),
+    "problem.document.next": ("Try again in a few minutes. If this comes back, tell the makers of the application."),
+    "problem.permissions.title": "This application asks for what is not there",
+    "problem.permissions.happened": "It named permissions or a service that this server does not have for it.",
+    "problem.permissions.next": (
+        "Update the application, or remove the connection and add it again. If this comes back, tell its makers."
+    ),
+    "problem.too_large.title": "That was too much",
+    "problem.too_large.happened": "What was sent is larger than any form of this server. Nothing was changed.",
+    "problem.too_large.next": "Go back, and shorten what you entered.",
+    "problem.timed_out.title": "That took too long",
+    "problem.timed_out.happened": "The form did not arrive in time. Nothing was changed.",
+    "problem.timed_out.next": "Go back, check the connection to the network, and send it again.",
+    "problem.too_many.title": "Too many tries",
+    "problem.too_many.happened": "More was asked from here than this server answers at once. Nothing was changed.",
+    "problem.too_many.next": "Wait some minutes, and try again.",
+    "problem.refused.title": "This application made a mistake",
+    "problem.refused.happened": (
+        "What it asked for is not a request that this server can answer. Nothing was granted."
+    ),
+    "problem.refused.next": (
+        "Begin again in the application that sent you here. If this comes back, update the application, or tell its "
+        "makers what stands below."
+    ),
 }
-
-_PLACEHOLDER = re.compile(r"[a-z_]+")
-_UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60))
-
-
-class Texts:
-    """The texts of one deployment: ours, with those that its operator replaced.
-
-    Raises ConfigurationError for a text that there is none of, and for one whose placeholders differ from ours.
-    """
-
-    def __init__(self, replaced: Mapping[str, str] | None = None) -> None:
-        for key, text in (replaced or {}).items():
-            if key not in TEXTS:
-                raise ConfigurationError("branding.texts", f"There is no text {key!r}.")
-            if _placeholders(text) != _placeholders(TEXTS[key]):
-                wanted = ", ".join(f"{{{name}}}" for name in sorted(_placeholders(TEXTS[key]))) or "none"
-                raise ConfigurationError("branding.texts", f"The placeholders of {key!r} must be: {wanted}.")
-        self._texts = {**TEXTS, **(replaced or {})}
-
-    def __call__(self, key: str, /, **values: object) -> Markup:
-        """A text, as markup in which everything is escaped. Raises KeyError."""
-        return escape(self._texts[key]).format(**values)
-
-    def duration(self, seconds: int) -> Markup:
-        """A length of time in the largest unit that tells it exactly."""
-        unit, count = next(
-            ((unit, seconds // size) for unit, size in _UNITS if seconds >= size and seconds % size == 0),
-            ("seconds", seconds),
-        )
-        return self(f"{unit}.one" if count == 1 else f"{unit}.other", count=count)
-
-    def lifetime(self, *, absolute: int | None, idle: int | None) -> Markup:
-        """How long an access may last, in seconds given; None is without end."""
-        key = "lifetime.endless" if absolute is None else "lifetime.absolute"
-        values = {} if absolute is None else {"absolute": self.duration(absolute)}
-        if idle is None:
-            return self(key, **values)
-        return self(f"{key}_idle", idle=self.duration(idle), **values)
-
-
-def _placeholders(text: str) -> set[str]:
-    """The names of the placeholders; one with anything but a name in it is no placeholder of ours."""
-    try:
-        parts = list(Formatter().parse(text))
-    except ValueError:
-        return {text}
-    fields = [(name, spec, conversion) for _, name, spec, conversion in parts if name is not None]
-    plain = all(_PLACEHOLDER.fullmatch(name) and not spec and not conversion for name, spec, conversion in fields)
-    return {name for name, _, _ in fields} if plain else {text}

@@ -21,6 +21,7 @@ from .answers import Refusal
 from .interactions import Interactions
 from .rendering import Templates
 from .sessions import Sessions
+from .wording import Texts
 
 FAILED_SIGN_INS = Limits(purpose="signin", window=600, of_name=10, of_address=100)
 
@@ -74,6 +75,11 @@ class Site:
         self.throttle = Throttle(store, self.keyring, FAILED_SIGN_INS)
 
     @property
+    def texts(self) -> Texts:
+        """What the pages say."""
+        return self.templates.texts
+
+    @property
     def settings(self) -> Settings:
         """The settings of the server."""
         return self.oauth.settings
@@ -88,9 +94,14 @@ class Site:
         return next((u for u in self.upstreams if colon and u.name == provider and u.keeps_tokens), None)
 
     def render(self, template: str, /, **context: object) -> str:
-        """A page from its template, which has `path` and `brand_name` besides what it is given."""
-        brand_name = self.templates.branding.name or self.oauth.redirect_host(self.settings.issuer)
-        return self.templates.render(template, path=self.path, brand_name=brand_name, **context)
+        """A page from its template, which has `path`, `brand_name` and `has_logo` besides what it is given."""
+        branding = self.templates.branding
+        frame = {
+            "path": self.path,
+            "brand_name": branding.name or self.oauth.redirect_host(self.settings.issuer),
+            "has_logo": branding.image is not None,
+        }
+        return self.templates.render(template, **frame, **context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
