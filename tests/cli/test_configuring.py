@@ -10,6 +10,7 @@ import pytest
 from tests.cli.terminal import REDIRECT, Terminal
 
 CREATE = ["clients", "create", "--public", "--redirect-uri", REDIRECT]
+UPSTREAM = "[[upstream_signin]]\nkind = 'github'\nname = 'hub'\nclient_id = 'c'\n"
 APP = "async def app(scope, receive, send):\n    pass\n"
 
 
@@ -51,6 +52,12 @@ def test_check_says_what_is_wrong_with_the_file_and_with_what_it_names(terminal:
         ("[[api]]\nprefix = '/api'\napp = 'notes:nothing'", ":5: api[0].app: cannot be had: AttributeError"),
         ("[[api]]\nprefix = '/api'\napp = 'broken:app'", ":5: api[0].app: cannot be had: RuntimeError: no\\x1b luck"),
         ("[[api]]\nprefix = '/api'\napp = 'notes:NUMBER'", "is not an ASGI application"),
+        (f"{UPSTREAM}everybody = true", ":3: upstream_signin[0].client_secret: must be given"),
+        (f"{UPSTREAM}client_secret_file = 'no'", "upstream_signin[0].client_secret_file: "),
+        (f"{UPSTREAM}client_secret_file = 'notes.py'", ":3: upstream_signin[0].everybody: must be true, or"),
+        ("[signin]\naccent = 'red'", ":4: signin.accent: "),
+        ("[signin]\nlogo = 'notes.py'", ":4: signin.logo: "),
+        ("[signin]\ntexts = { no_such_text = 'x' }", ":4: signin.texts"),
         ("[hooks]\non_event = 'notes:nothing'", ":4: hooks.on_event: cannot be had: AttributeError"),
     ):
         (terminal.folder / "notes.py").write_text(f"{APP}NUMBER = 1\n")
@@ -75,6 +82,12 @@ def test_show_tells_each_value_and_where_it_comes_from_and_no_secret(terminal: T
         output = terminal(*words, GRANTWELL_DATABASE_URL=secret).output
         assert "hunter2" not in output
         assert "***" in output
+    _configured(terminal, f"{UPSTREAM}everybody = true\n")
+    terminal("config", "check", GRANTWELL_UPSTREAM_SIGNIN__0__CLIENT_SECRET="hunter2")
+    shown = terminal.json("config", "show", GRANTWELL_UPSTREAM_SIGNIN__0__CLIENT_SECRET="hunter2")[
+        "upstream_signin[0].client_secret"
+    ]
+    assert shown == {"value": "***", "source": "$GRANTWELL_UPSTREAM_SIGNIN__0__CLIENT_SECRET"}
     lines = terminal("config", "show").stdout.splitlines()
     assert lines[0].split() == ["KEY", "VALUE", "FROM"]
     assert any(line.split() == ["server.port", "8000", "default"] for line in lines)

@@ -18,6 +18,9 @@ from tests.cli.terminal import Terminal
 from tests.interop.person import CHALLENGE, VERIFIER, Person, parameters_of
 
 PASSWORD = "a long password"
+UPSTREAM = (
+    "[[upstream_signin]]\nkind = 'github'\nname = 'hub'\nlabel = 'With the hub'\nclient_id = 'c'\neverybody = true\n"
+)
 APP = """
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -75,6 +78,17 @@ async def test_an_application_is_served_behind_sign_in_and_guard(tmp_path: Path,
         assert (metadata["resource_name"], metadata["scopes_supported"]) == ("Notes", ["read"])
     assert server.process.returncode == 0
     assert "Traceback" not in server.log
+
+
+@pytest.mark.requirement("G-604")
+def test_the_sign_in_page_is_as_configured(tmp_path: Path) -> None:
+    _folder(tmp_path, "[signin]\npasswords = false\nname = 'Example Notes'\n" + UPSTREAM)
+    with configured_server(tmp_path, GRANTWELL_UPSTREAM_SIGNIN__0__CLIENT_SECRET="hunter2") as server:
+        page = httpx.get(f"{server.url}/signin").text
+        assert "Example Notes" in page
+        assert "With the hub" in page
+        assert 'type="password"' not in page
+    assert "hunter2" not in server.log + server.banner
 
 
 @pytest.mark.requirement("G-605")

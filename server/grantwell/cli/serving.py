@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -13,8 +15,9 @@ from starlette.types import ASGIApp
 
 from grantwell_storage import SQLStore
 
-from .. import GrantwellError, OAuthProvider, SecretKey
-from ..signin import SignIn
+from .. import ConfigurationError, GrantwellError, OAuthProvider, SecretKey
+from ..signin import Branding, SignIn
+from ..signin.upstream import OIDC, GitHub, Upstream, UpstreamTokens
 from .config import Complaint, Loaded, Rejected
 from .config.complaints import key_of, place_of
 from .config.fitting import oauth_of, resources_of
@@ -51,20 +54,43 @@ def provider_of(loaded: Loaded, store: SQLStore, secret_key: SecretKey) -> OAuth
         sys.path.insert(0, folder)
     configuration = loaded.configuration
     apis = {api.prefix: _behind(loaded, number) for number, api in enumerate(configuration.api)}
-    hooks = {
-        name: _object(loaded, ("hooks", name), value)
-        for name, value in configuration.hooks.model_dump(exclude_none=True).items()
-    }
+    upstreams = [_upstream(loaded, number) for number in range(len(configuration.upstream_signin))]
     return OAuthProvider(
         issuer=configuration.server.issuer,
         store=store,
         secret_key=secret_key,
         api_handlers=apis,
         resources=resources_of(configuration),
-        default_handler=SignIn(store, secret_key),
+        default_handler=_sign_in(loaded, store, secret_key, upstreams),
         **oauth_of(configuration),  # type: ignore[arg-type]  # each was validated under its name
-        **hooks,
+        **_hooks(loaded, upstreams),
     )
+
+
+def _hooks(loaded: Loaded, upstreams: Sequence[Upstream]) -> dict[str, Any]:
+    named = loaded.configuration.hooks.model_dump(exclude_none=True)
+    hooks = {name: _object(loaded, ("hooks", name), value) for name, value in named.items()}
+    if any(upstream.keep_tokens for upstream in loaded.configuration.upstream_signin):
+        hooks["token_exchange_callback"] = UpstreamTokens(upstreams)
+    return hooks
+
+
+def _sign_in(loaded: Loaded, store: SQLStore, secret_key: SecretKey, upstreams: Sequence[Upstream]) -> SignIn:
+    pages = loaded.configuration.signin
+    with _complaining(loaded, ("signin",)):
+        branding = Branding(
+            name=pages.name, logo=pages.logo, accent=pages.accent, templates=pages.templates, texts=pages.texts
+        )
+        return SignIn(store, secret_key, branding=branding, upstreams=upstreams, passwords=pages.passwords)
+
+
+def _upstream(loaded: Loaded, number: int) -> Upstream:
+    said = loaded.configuration.upstream_signin[number]
+    settings: dict[str, Any] = {key: getattr(said, key) for key in said.model_fields_set - {"kind"}}
+    if said.client_secret is not None:
+        settings["client_secret"] = said.client_secret.get_secret_value()
+    with _complaining(loaded, ("upstream_signin", number)):
+        return OIDC(**settings) if said.kind == "oidc" else GitHub(**settings)
 
 
 def _behind(loaded: Loaded, number: int) -> ASGIApp:
@@ -86,6 +112,21 @@ def _object(loaded: Loaded, path: KeyPath, name: str) -> Any:
             found = getattr(found, attribute)
     except Exception as error:
         # Whatever a module of the operator raises, it is the operator who has to see it.
-        sentence = f"cannot be had: {type(error).__name__}: {error}"
-        raise Rejected([Complaint(place_of(path, loaded.sources, ""), key_of(path), sentence)]) from error
+        raise _rejected(loaded, path, f"cannot be had: {type(error).__name__}: {error}") from error
     return found
+
+
+@contextmanager
+def _complaining(loaded: Loaded, section: KeyPath) -> Iterator[None]:
+    """Say which key of a section it is that something else does not accept."""
+    try:
+        yield
+    except ConfigurationError as error:
+        # What belongs to an object of its own there is a key like others here.
+        key = error.field.rpartition(".")[2]
+        raise _rejected(loaded, (*section, key), str(error).removeprefix(f"{error.field}: ")) from error
+
+
+def _rejected(loaded: Loaded, path: KeyPath, sentence: str) -> Rejected:
+    otherwise = "the configuration" if loaded.file is None else str(loaded.file)
+    return Rejected([Complaint(place_of(path, loaded.sources, otherwise), key_of(path), sentence)])

@@ -45,10 +45,37 @@ def misfits(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
             ("server", "host"),
             "must be 127.0.0.1, ::1 or localhost as long as the issuer is http: tokens would be readable on the way.",
         )
+    yield from _wrong_sign_in(configuration)
     wrong = list(_wrong_prefixes(configuration.api))
     yield from wrong
     if not wrong:
         yield from _refused(configuration)
+
+
+_OF_OIDC = frozenset({"issuer", "allowed_domains", "allowed_groups", "groups_claim", "authorize_parameters"})
+_OF_GITHUB = frozenset({"allowed_organizations", "allowed_users", "web", "api"})
+
+
+def _wrong_sign_in(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    upstreams = configuration.upstream_signin
+    if not configuration.signin.passwords and not upstreams:
+        yield ("signin", "passwords"), "cannot be false without an [[upstream_signin]]: nobody could sign in."
+    names: set[str] = set()
+    for number, upstream in enumerate(upstreams):
+        path: KeyPath = ("upstream_signin", number)
+        foreign = _OF_GITHUB if upstream.kind == "oidc" else _OF_OIDC
+        for key in sorted(upstream.model_fields_set & foreign):
+            yield (*path, key), f'is not for kind = "{upstream.kind}".'
+        if upstream.kind == "oidc" and upstream.issuer is None:
+            yield (*path, "issuer"), "is missing."
+        if upstream.name in names:
+            yield (*path, "name"), f"is taken: there are two [[upstream_signin]] with the name {upstream.name}."
+        names.add(upstream.name)
+    if configuration.hooks.token_exchange_callback and any(upstream.keep_tokens for upstream in upstreams):
+        yield (
+            ("hooks", "token_exchange_callback"),
+            "cannot be there while an [[upstream_signin]] has keep_tokens, which is a callback itself.",
+        )
 
 
 def _wrong_prefixes(apis: Iterable[Api]) -> Iterator[tuple[KeyPath, str]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from ...config import DAY, configure
 from .values import Duration, FilePath, Network, OrNone, PythonName
-
-SECRET = {"secret": True}
-"""Marks a value that must not stand in the file."""
 
 _LOOPBACK_ISSUER = "http://127.0.0.1"
 # These are looked at together with the others of their kind, once all are known.
@@ -132,6 +129,42 @@ class SignInPages(Section):
     """How people sign in, and how the pages look."""
 
     passwords: bool = Field(default=True, description="Let people sign in with a password of `grantwell users`.")
+    name: str = Field(default="", description="What stands on every page; the host of the issuer, unless it is named.")
+    logo: FilePath | None = Field(default=None, description="A PNG, JPEG or WebP file of at most 256 KiB.")
+    accent: str = Field(default="#0b57d0", description="The colour of buttons and links.")
+    templates: FilePath | None = Field(
+        default=None, description="A folder of templates that are taken before those of the same name here."
+    )
+    texts: dict[str, str] = Field(default={}, description="Single texts of the pages, in other words.")
+
+
+class UpstreamSignIn(Section):
+    """One for each place that people may sign in with: an OpenID Connect issuer, or GitHub."""
+
+    kind: Literal["oidc", "github"] = Field(default="oidc", description="What it speaks.")
+    name: str = Field(description="Short, in lower case: it is part of the redirect URI and of the ids of users.")
+    label: str = Field(default="", description="What stands on its button.")
+    issuer: str | None = Field(default=None, description="Of oidc: its URL, exactly as its discovery document says.")
+    client_id: str = Field(description="What it calls this server.")
+    client_secret: SecretStr | None = Field(
+        default=None, description="The secret that it gave to this server.", json_schema_extra={"secret": True}
+    )
+    client_secret_file: FilePath | None = Field(default=None, description="The file with that secret.")
+    scopes: list[str] = Field(default=[], description="What it is asked for; of oidc, openid is always among it.")
+    everybody: bool = Field(default=False, description="Admit whoever it signs in.")
+    allowed_domains: list[str] = Field(
+        default=[], description="Of oidc: admit people with a verified e-mail address in one of these domains."
+    )
+    allowed_groups: list[str] = Field(default=[], description="Of oidc: admit people in one of these groups.")
+    groups_claim: str = Field(default="groups", description="Of oidc: the claim with the groups.")
+    allowed_organizations: list[str] = Field(default=[], description="Of github: admit members of these.")
+    allowed_users: list[str | int] = Field(
+        default=[], description="Of github: admit these, by login or, better, by the number of the account."
+    )
+    keep_tokens: bool = Field(default=False, description="Put its tokens into the props of each grant, kept fresh.")
+    authorize_parameters: dict[str, str] = Field(default={}, description="Of oidc: what else to ask with.")
+    web: str = Field(default="https://github.com", description="Of github: where people sign in.")
+    api: str = Field(default="https://api.github.com", description="Of github: where its API is.")
 
 
 class Hooks(Section):
@@ -185,5 +218,6 @@ class Configuration(Section):
     oauth: OAuth = Field(default_factory=OAuth)
     signin: SignInPages = Field(default_factory=SignInPages)
     hooks: Hooks = Field(default_factory=Hooks)
+    upstream_signin: list[UpstreamSignIn] = Field(default=[])
     api: list[Api] = Field(default=[])
     resource: list[Resource] = Field(default=[])
