@@ -22,7 +22,7 @@ _INITIALIZE = {
     },
 }
 MCP_HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
-_PARAMETER = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+_PARAMETER = re.compile(r'(?<![a-z_])([a-z_]+)="((?:[^"\\]|\\.)*)"')
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint")
 
 MOUNT_CURE = (
