@@ -71,6 +71,22 @@ class Accounts:
         password_hash = await self._hasher.hash(_checked_password(password))
         return await self._change(user_id, lambda user: replace(user, password_hash=password_hash), "password_changed")
 
+    async def change_password(self, user_id: str, current: str, new: str) -> User | None:
+        """Change the password of an enabled user who knows it; their grants and sessions end.
+
+        None, and nothing changed, if `current` is not their password. Like `authenticate`, it does not count tries.
+        Raises ValueError for a new password that cannot be one.
+        """
+        checked = _checked_password(new)
+        user = await self.authenticate(user_id, current)
+        if user is None:
+            return None
+        password_hash = await self._hasher.hash(checked)
+        changed = self._sealed(replace(user, password_hash=password_hash, version=user.version + 1))
+        # Where somebody else changed the user meanwhile, `current` may be their password no more.
+        stored = await self._store.replace_user(UserChange(user=changed, revokes="password_changed", now=self._now()))
+        return changed if stored else None
+
     async def enable(self, user_id: str) -> User:
         """Let a user sign in again. Raises LookupError."""
         return await self._change(user_id, lambda user: replace(user, disabled_at=None), None)

@@ -13,7 +13,7 @@ from .. import OAuthHelpers
 from ..crypto import PasswordHasher, SecretKey
 from ..errors import ConfigurationError, OAuthError, StoreUnavailable
 from ..store import AccountStore
-from . import assets, authorizing, consenting, signing
+from . import account, assets, authorizing, consenting, signing
 from .answers import Refusal, head
 from .branding import Branding
 from .problems import answer_to
@@ -21,7 +21,7 @@ from .rendering import Templates
 from .visits import Handler, Routes, Site, Upstream, Visit
 
 # Each has its paths as ROUTES.
-_PAGES = (signing, consenting, assets)
+_PAGES = (signing, consenting, assets, account)
 
 
 class SignIn:

@@ -38,8 +38,7 @@ class Sessions:
         for digest in self._keyring.cookie_digests(cookie):
             session = await self._store.get_session(digest, now)
             if session is not None:
-                genuine = self._keyring.row_mac_fits("session", _row_fields(session), session.mac)
-                return session if genuine else None
+                return session if self._is_genuine(session) else None
         return None
 
     async def begin(self, now: int) -> tuple[Session, str]:
@@ -72,6 +71,18 @@ class Sessions:
         await self._store.end_session(session.digest)
         return f"{self._name}=; Max-Age=0; {self._attributes}"
 
+    async def of_user(self, user_id: str, now: int) -> list[Session]:
+        """The newest sessions of a user that this deployment began as they stand, the newest first."""
+        return [s for s in await self._store.list_sessions(user_id, now) if self._is_genuine(s)]
+
+    async def end_of_user(self, user_id: str, session: Session) -> bool:
+        """End a session if it is this user's; False if it has ended."""
+        return await self._store.end_user_session(user_id, session.digest)
+
+    async def end_others(self, user_id: str, kept: Session) -> int:
+        """End every session of a user but one; how many."""
+        return await self._store.end_other_sessions(user_id, kept.digest)
+
     def secret_of(self, session: Session, cookie_headers: Iterable[str]) -> bytes | None:
         """What was sealed in the session of this browser; None if there is nothing, or it does not open."""
         cookie = self._sent(cookie_headers)
@@ -89,6 +100,9 @@ class Sessions:
             return False
         sealed = None if secret is None else self._keyring.seal_for_cookie(cookie, secret)
         return await self._store.seal_session(session.digest, sealed, session.sealed)
+
+    def _is_genuine(self, session: Session) -> bool:
+        return self._keyring.row_mac_fits("session", _row_fields(session), session.mac)
 
     def _sent(self, cookie_headers: Iterable[str]) -> str | None:
         """The value of our cookie; None where it was sent twice, for one of the two was planted."""

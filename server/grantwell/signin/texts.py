@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .account_texts import ACCOUNT_TEXTS
+
 TEXTS: Mapping[str, str] = {
     # The language of the texts, as BCP 47 has it, and which way it runs: ltr or rtl.
     "language": "en",
@@ -177,4 +179,5 @@ TEXTS: Mapping[str, str] = {
         "Begin again in the application that sent you here. If this comes back, update the application, or tell its "
         "makers what stands below."
     ),
+    **ACCOUNT_TEXTS,
 }

@@ -1,0 +1,61 @@
+"""Where somebody is signed in: each browser, and its end."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from ...crypto import equal
+from ..answers import Refusal, redirect
+from ..notices import leading_to
+from ..people import Person, for_people, form_token, require_form
+from ..user_agents import browser_of
+from ..visits import Routes, Site, Visit
+from .page import account_page
+
+
+async def show(site: Site, visit: Visit, person: Person) -> Response:
+    """Every browser on which this user is signed in, this one first."""
+    query = visit.query("done")
+    sessions = await site.sessions.of_user(person.user_id, visit.now)
+    others = [session for session in sessions if not equal(session.digest, person.session.digest)]
+    return account_page(
+        site,
+        person,
+        "sessions",
+        query,
+        sessions=[
+            {
+                "browser": browser_of(session.user_agent),
+                "address": session.address,
+                "created_at": session.created_at,
+                "expires_at": session.expires_at,
+                # Names the session and is the token of its form: nobody else can make one, and it opens nothing.
+                "token": form_token(site, person, "end_session", session.digest),
+                "is_this": session is person.session,
+            }
+            for session in (person.session, *others)
+        ],
+        others=len(others),
+        others_csrf=form_token(site, person, "end_other_sessions"),
+    )
+
+
+async def end(site: Site, visit: Visit, person: Person) -> Response:
+    """End one other session of this user, or all others."""
+    if visit.form.get("sessions") == "others":
+        require_form(site, visit, person, "end_other_sessions")
+        ended = await site.sessions.end_others(person.user_id, person.session)
+        return redirect(leading_to(site, person.session, "/account/sessions", "sessions_ended", ended))
+    for session in await site.sessions.of_user(person.user_id, visit.now):
+        fits = equal(form_token(site, person, "end_session", session.digest).encode(), _token(visit))
+        if fits and not equal(session.digest, person.session.digest):
+            ended = int(await site.sessions.end_of_user(person.user_id, session))
+            return redirect(leading_to(site, person.session, "/account/sessions", "sessions_ended", ended))
+    raise Refusal(403, "stale_form")
+
+
+def _token(visit: Visit) -> bytes:
+    return visit.form.get("csrf", "").encode("utf-8", "surrogatepass")
+
+
+ROUTES: Routes = {"/account/sessions": {"GET": for_people(show), "POST": for_people(end)}}

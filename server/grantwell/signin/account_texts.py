@@ -1,0 +1,125 @@
+"""Every word of the account pages; see `texts`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ACCOUNT_TEXTS: Mapping[str, str] = {
+    # On every page of the account
+    "account.nav": "Account",
+    "account.title": "Your account",
+    "account.overview": "Overview",
+    "account.signed_in_as": "Signed in as {user}",
+    "account.name": "{name} ({user})",
+    "account.signed_in_since": "Signed in since {moment}",
+    "account.connections_about": "Applications that may act in your name, and what they may do.",
+    "account.sessions_about": "Browsers on which you are signed in.",
+    "account.password_about": "Change the password that you sign in with.",
+    "account.admin": "Operator pages",
+    "account.admin_about": "Clients, grants, users and events of this server.",
+    "count.connections.one": "{count} connection",
+    "count.connections.other": "{count} connections",
+    "count.connections.more": "More than {count} connections",
+    "count.sessions.one": "{count} browser",
+    "count.sessions.other": "{count} browsers",
+    "count.applications.one": "{count} application",
+    "count.applications.other": "{count} applications",
+    "paging.newest": "Back to the newest",
+    "paging.older": "Older",
+    "paging.label": "Pages",
+    "never": "never",
+    # What was just done
+    "notice.connections_ended.one": "{count} connection has ended. Its next request is refused.",
+    "notice.connections_ended.other": "{count} connections have ended. Their next requests are refused.",
+    "notice.sessions_ended.one": "You are signed out on {count} other browser.",
+    "notice.sessions_ended.other": "You are signed out on {count} other browsers.",
+    "notice.password_changed.one": (
+        "Your password is changed. You are signed out everywhere else, and no application has access any more."
+    ),
+    "notice.password_changed.other": (
+        "Your password is changed. You are signed out everywhere else, and no application has access any more."
+    ),
+    # Connected applications
+    "connections.title": "Connected applications",
+    "connections.lead": "Each of these may act in your name. What you disconnect is refused from its next request on.",
+    "connections.none": "No application has access in your name.",
+    "connections.no_more": "There is nothing older.",
+    "connections.caption": "Connected applications, the newest first",
+    "connections.application": "Application",
+    "connections.access": "What it may do",
+    "connections.installation": "Connected from",
+    "connections.times": "When",
+    "connections.action": "End it",
+    "connections.end": "Disconnect",
+    "connections.end_this": "Disconnect {application}, connected {moment}",
+    "connections.end_of_client": "Disconnect every installation of this application…",
+    "connections.end_all": "Disconnect all applications…",
+    "connections.host": "Answers go to {host}",
+    "connections.this_computer": "a program on the computer it was connected from",
+    "connections.verified": "Registered by the operator",
+    "connections.not_verified": "Not verified",
+    "connections.not_verified_site": "Not verified, described by {host}",
+    "connections.client_gone": "This application is not known any more.",
+    "connections.nameless": "An application without a name",
+    "connections.no_scopes": "Use it in your name, with no particular permission",
+    "connections.at": "At {resource}",
+    "connections.since": "Since {moment}",
+    "connections.last_used": "Last used {moment}",
+    "connections.never_used": "Never used",
+    "connections.ends": "Ends {moment}",
+    "connections.pending": "Not finished: the application has not fetched its access yet",
+    "connections.unknown_browser": "Browser not recorded",
+    "browser.on": "{browser} on {system}",
+    # Ending several
+    "end.title": "Disconnect?",
+    "end.nothing": "There is nothing to disconnect.",
+    "end.client": "{application} loses its access, on every device and in every installation:",
+    "end.all": "Every application loses its access in your name:",
+    "end.count": "Connections",
+    "end.at_least": "more than {count}",
+    "end.applications": "Applications",
+    "end.newest": "The newest is of",
+    "end.last_used": "Last used",
+    "end.effect": "Their next requests are refused. To connect again, an application has to ask you.",
+    "end.confirm": "Disconnect",
+    "cancel": "Cancel",
+    # Sessions
+    "sessions.title": "Where you are signed in",
+    "sessions.lead": "If you do not know one of these, end it, and change your password.",
+    "sessions.caption": "Browsers, this one first",
+    "sessions.browser": "Browser",
+    "sessions.address": "Address",
+    "sessions.since": "Signed in",
+    "sessions.until": "Until",
+    "sessions.action": "End it",
+    "sessions.this": "This browser",
+    "sessions.unknown": "Not recorded",
+    "sessions.end": "Sign out",
+    "sessions.end_this": "Sign out {browser}, signed in {moment}",
+    "sessions.end_others": "Sign out all other browsers",
+    # The password
+    "password.title": "Change your password",
+    "password.ends": (
+        "This ends every connection that an application has in your name, and signs you out on every other browser. "
+        "On this one you stay signed in."
+    ),
+    "password.current": "Current password",
+    "password.new": "New password",
+    "password.again": "New password, once more",
+    "password.least": "At least {count} characters.",
+    "password.submit": "Change password",
+    "password.none": "You sign in without a password here, so there is none to change.",
+    "password.wrong": "Nothing was changed. The current password is not right.",
+    "password.differ": "Nothing was changed. The two new passwords are not the same.",
+    "password.unfit": "Nothing was changed. The new password is too short or too long.",
+    "password.waiting": "Nothing was changed. There were too many wrong passwords: wait ten minutes.",
+    # What does not work
+    "problem.signed_out.title": "You are not signed in any more",
+    "problem.signed_out.happened": "Nothing was changed.",
+    "problem.signed_out.next": "Go back, load that page again, and sign in.",
+    "problem.stale_form.title": "Nothing was changed",
+    "problem.stale_form.happened": (
+        "This form was not sent from a page of this server in this browser, or what it was about is over."
+    ),
+    "problem.stale_form.next": "Go back, load that page again, and look at what it shows now.",
+}
