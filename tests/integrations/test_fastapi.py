@@ -211,3 +211,28 @@ async def test_docs_of_an_application_that_serves_its_own_or_has_no_provider_are
     add_docs(api, oauth)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=api), base_url=ISSUER) as http:
         assert (await http.get("/docs")).status_code == 404
+
+
+@pytest.mark.requirement("G-628")
+async def test_an_application_keeps_its_own_login_and_grants_what_it_showed_to_whom_it_showed_it(
+    tmp_path: Path,
+) -> None:
+    with served_example("fastapi_own_login", tmp_path) as origin:
+        async with (
+            httpx.AsyncClient(base_url=origin) as http,
+            Person("alice", "wonderland") as alice,
+            Person("bob", "builder") as bob,
+        ):
+            tokens = await tokens_for(http, alice)
+            assert "Read your notes" in alice.pages[-1]
+            assert (await http.get("/api/notes", headers=bearer(tokens))).json() == ["a note of alice"]
+            assert (await http.get("/api/notes")).status_code == 401
+            assert (await alice._browser.get(f"{origin}/api/notes")).status_code == 401, "the cookie is no token"
+            await tokens_for(http, bob)
+            shown = await alice._browser.get(alice.opened[0])
+            ticket = {"ticket": shown.text.partition("value=")[2].partition(">")[0]}
+            stolen = await bob._browser.post(f"{origin}/consent", data=ticket)
+            assert (stolen.status_code, stolen.text) == (403, "Start again.")
+            assert (await alice._browser.post(f"{origin}/consent", data=ticket)).status_code == 403
+            foreign = await alice._browser.get(f"{origin}/authorize", params={"client_id": "nobody"})
+            assert (foreign.status_code, foreign.has_redirect_location) == (400, False)

@@ -41,6 +41,7 @@ class Person:
         self.name = name
         self.password = password
         self.pages: list[str] = []
+        self.opened: list[str] = []
         self._browser = httpx.AsyncClient(timeout=20, transport=transport)
 
     async def __aenter__(self) -> Self:
@@ -53,6 +54,7 @@ class Person:
 
     async def answer(self, url: str, redirect_uri: str, decision: str = "allow") -> str:
         """Open an authorization URL, do what the pages ask, and return the URL that the client gets."""
+        self.opened.append(url)
         answer = await self._browser.get(url)
         for _ in range(MOST_STEPS):
             if answer.is_redirect:
