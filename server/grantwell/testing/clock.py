@@ -18,6 +18,6 @@ class FrozenClock:
         """What it reads, in seconds since 1970 UTC."""
         return self._now
 
-    def advance(self, seconds: float) -> None:
-        """Move it forward, or back if `seconds` is negative."""
-        self._now += seconds
+    def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
+        """Move it forward, or back by negative numbers."""
+        self._now += seconds + 60 * minutes + 3600 * hours + 86400 * days
