@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDES = ("clients.md", "resources.md")
+GUIDES = ("clients.md", "pages.md", "resources.md")
 PROGRAMS = [
     pytest.param(program, id=f"{guide}-{number}")
     for guide in GUIDES
@@ -34,7 +34,7 @@ def test_a_program_of_a_guide_runs(program: str, tmp_path: Path) -> None:
 @pytest.mark.requirement("G-01")
 def test_every_program_of_the_guides_is_run() -> None:
     blocks = sum((ROOT / "docs" / guide).read_text(encoding="utf-8").count("```python") for guide in GUIDES)
-    assert len(PROGRAMS) == blocks == 3
+    assert len(PROGRAMS) == blocks == 5
 
 
 @pytest.mark.requirement("G-01")

@@ -220,6 +220,18 @@ async def test_no_button_of_the_question_has_the_focus(place: Place, browser: Br
     ]
 
 
+@pytest.mark.requirement("A-235")
+async def test_a_click_that_was_meant_for_another_page_finds_no_allow_button(place: Place, browser: Browser) -> None:
+    page = await browser.asked(await place.client())
+    late = [button["value"] for button in read(page).named("button") if "late" in (button.get("class") or "").split()]
+    assert late == ["allow"]
+    style = (await browser.http.get("/signin.css")).text
+    assert "@keyframes arriving { from, 99% { visibility: hidden; } }" in style
+    assert "@keyframes holding { from, 99% { pointer-events: none; } }" in style
+    assert ".late { animation: arriving 600ms step-end; }" in style
+    assert "html:hover .late { animation: arriving 600ms step-end, holding 600ms step-end; }" in style
+
+
 @pytest.mark.requirement("A-299")
 async def test_the_question_tells_nothing_about_other_users(place: Place) -> None:
     await place.accounts.add("bob", "battery staple")

@@ -53,6 +53,7 @@ def test_a_text_is_escaped_and_so_is_what_stands_for_its_placeholders() -> None:
         ({"signin.title": "{0}"}, "must be: none"),
     ],
 )
+@pytest.mark.requirement("G-529")
 def test_a_translation_that_would_not_do_is_refused_at_start(replaced: dict[str, str], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint) as refused:
         Texts(replaced)

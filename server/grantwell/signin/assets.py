@@ -11,14 +11,15 @@ from .colors import EDGE_CONTRAST, TEXT_CONTRAST, Color, readable, readable_on
 from .visits import Routes, Site, Visit
 
 _STYLESHEET = (Path(__file__).parent / "static" / "signin.css").read_text(encoding="utf-8")
-# What buttons and links stand on, in the light scheme and in the dark one: --surface of the stylesheet.
-_SURFACES = (Color.parse("#ffffff"), Color.parse("#1b1d22"))
+# Of what buttons and links stand on, that on which they are hardest to see: --page in the light scheme, --raised in the
+# dark one.
+_GROUNDS = (Color.parse("#f3f4f7"), Color.parse("#24272d"))
 _PALETTES = ":root {{ {} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {} }} }}\n"
 
 
 def palettes(accent: str) -> str:
     """The rules that set the colours made of an accent, for both schemes."""
-    return _PALETTES.format(*(_palette(Color.parse(accent), surface) for surface in _SURFACES))
+    return _PALETTES.format(*(_palette(Color.parse(accent), ground) for ground in _GROUNDS))
 
 
 async def stylesheet(site: Site, visit: Visit) -> Response:
@@ -35,9 +36,9 @@ async def logo(site: Site, visit: Visit) -> Response:
     return asset(image.content, image.media_type)
 
 
-def _palette(accent: Color, surface: Color) -> str:
-    fill = readable(accent, surface, EDGE_CONTRAST)
-    link = readable(accent, surface, TEXT_CONTRAST)
+def _palette(accent: Color, ground: Color) -> str:
+    fill = readable(accent, ground, EDGE_CONTRAST)
+    link = readable(accent, ground, TEXT_CONTRAST)
     return f"--accent: {fill}; --on-accent: {readable_on(fill)}; --link: {link};"
 
 
