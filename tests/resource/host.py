@@ -38,11 +38,23 @@ class Talk:
 
     async def heard(self) -> bytes:
         """The next request: head and body, which the host notes. Raises IncompleteReadError at the end."""
-        head = await self._reader.readuntil(b"\r\n\r\n")
+        head = await self.head()
         length = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-        request = head + await self._reader.readexactly(int(length[0].split(b":")[1]) if length else 0)
+        request = head + await self.exactly(int(length[0].split(b":")[1]) if length else 0)
         self._host.requests.append(request)
         return request
+
+    async def head(self) -> bytes:
+        """The head of the next request alone. Raises IncompleteReadError at the end."""
+        return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def some(self) -> bytes:
+        """What has come; nothing at the end."""
+        return await self._reader.read(65536)
+
+    async def exactly(self, count: int) -> bytes:
+        """So many bytes. Raises IncompleteReadError if the connection ends first."""
+        return await self._reader.readexactly(count)
 
     async def ended(self) -> None:
         """Wait until the other side has ended the connection."""
