@@ -48,7 +48,7 @@ class Scene:
         """Come from a client, sign in elsewhere, and stop before the question."""
         answer = await browser.authorize(client, **changes)
         page = await browser.follow(answer)
-        if page.status_code == 200:
+        if "/signin/with/corp" in [action for action, _ in read(page).forms]:
             page = await browser.follow(await self.sign_in(browser, page))
         if page.status_code == 303:
             page = await browser.follow(await self.come_back(browser, self.issuer.approve(page.headers["location"])))
@@ -86,17 +86,21 @@ async def running_scene(
 ) -> AsyncIterator[Scene]:
     """A scene over a store; `changes` go to the upstream, and `provider` to the provider."""
     provider = changes.pop("provider", {})
+    passwords = changes.pop("passwords", True)
     upstreams = [corp(issuer, **changes), *provider.pop("more", ())]
     callback = UpstreamTokens(upstreams, clock=clock)
     options = {"clock": clock, "token_exchange_callback": callback} | provider
-    async with running_place(store, upstreams=upstreams, **options) as place:
+    async with running_place(store, upstreams=upstreams, passwords=passwords, **options) as place:
         yield Scene(place, issuer, clock)
 
 
-@pytest.fixture(params=STORES)
+each_store = pytest.mark.parametrize("store", STORES, indirect=True)
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryStore | SQLStore:
-    """An empty store, in turn of each kind."""
-    return new_store(request.param, tmp_path)
+    """An empty store in memory, or with `each_store` in turn of each kind."""
+    return new_store(getattr(request, "param", "memory"), tmp_path)
 
 
 @pytest.fixture

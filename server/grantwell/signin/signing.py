@@ -43,6 +43,8 @@ async def show(site: Site, visit: Visit) -> Response:
 
 async def sign_in(site: Site, visit: Visit) -> Response:
     """Sign in with what was typed; whatever is wrong with it, the answer is the same."""
+    if not site.passwords:
+        raise Refusal(404, "not_found")
     interaction_id, to = visit.form.get("i", ""), _destination(visit.form.get("to", ""))
     session = visit.session
     if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):

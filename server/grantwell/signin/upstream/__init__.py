@@ -11,11 +11,13 @@
 
 People who sign in so are users like others, whose id is `corp:` and what the issuer calls them. With `keep_tokens`
 the issuer's tokens are in the props of each grant, as `props["upstream"]`, and `UpstreamTokens` keeps them fresh.
+`upstream_from` makes an upstream of a table of settings.
 """
 
+from .configuration import upstream_from
 from .github import GitHub
 from .oidc import OIDC
 from .refreshing import UpstreamTokens
 from .upstream import Upstream
 
-__all__ = ["OIDC", "GitHub", "Upstream", "UpstreamTokens"]
+__all__ = ["OIDC", "GitHub", "Upstream", "UpstreamTokens", "upstream_from"]

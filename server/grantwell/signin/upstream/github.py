@@ -17,7 +17,7 @@ from .connection import Connection
 from .failures import NotAdmitted, UpstreamRefusal, UpstreamUnavailable
 from .identity import Identity, name_in
 from .kept import KeptTokens
-from .upstream import Upstream, checked_client_id, secret_from
+from .upstream import Upstream, checked_client_id, checked_texts, secret_from
 
 # In the words of GitHub for what RFC 6749 section 5.2 calls `invalid_grant`.
 _DEAD_CODES = frozenset({"bad_refresh_token", "bad_verification_code"})
@@ -27,8 +27,8 @@ class GitHub(Upstream):
     """GitHub, or a GitHub Enterprise Server by `web` and `api`, to sign in with.
 
     The redirect URI to register there is the issuer of this server with `/signin/back/` and the name. Admitted are
-    active members of one of `allowed_organizations`, and `allowed_users`: a login, or better the number of an account,
-    which nobody else can take over. `everybody=True` admits every account. People are known by their number.
+    active members of one of `allowed_organizations`, and `allowed_users`: a login, or better `#` and the number of an
+    account, which nobody else can take over. `everybody=True` admits every account. People are known by their number.
     `keep_tokens` puts the tokens into the props of each grant; `scopes` are for those, in addition to what signing in
     takes.
 
@@ -45,7 +45,7 @@ class GitHub(Upstream):
         label: str = "GitHub",
         scopes: Iterable[str] = (),
         allowed_organizations: Iterable[str] = (),
-        allowed_users: Iterable[str | int] = (),
+        allowed_users: Iterable[str] = (),
         everybody: bool = False,
         keep_tokens: bool = False,
         web: str = "https://github.com",
@@ -56,16 +56,15 @@ class GitHub(Upstream):
         secret = secret_from(client_secret, client_secret_file)
         if secret is None:
             raise ConfigurationError("client_secret", "must be given: GitHub knows no clients without one.")
-        self._organizations = tuple(allowed_organizations)
-        users = tuple(allowed_users)
-        self._logins = frozenset(user.lower() for user in users if isinstance(user, str))
-        self._numbers = frozenset(user for user in users if isinstance(user, int))
+        self._organizations = checked_texts("allowed_organizations", allowed_organizations)
+        users = checked_texts("allowed_users", allowed_users)
+        self._users = frozenset(user.lower() for user in users)
         if bool(self._organizations or users) == everybody:
             raise ConfigurationError(
                 "everybody", "must be true, or allowed_organizations or allowed_users given; not both."
             )
         reading = ("read:user", *(("read:org",) if self._organizations else ()))
-        self._scopes = tuple(dict.fromkeys((*reading, *scopes)))
+        self._scopes = tuple(dict.fromkeys((*reading, *checked_texts("scopes", scopes))))
         self._web = checked("web", web)
         self._api = checked("api", api)
         self._connection = Connection(client_id=self._client_id, client_secret=secret)
@@ -130,9 +129,10 @@ class GitHub(Upstream):
         return f"{self._web}/login/oauth/access_token"
 
     async def _check_admission(self, number: int, login: str, access_token: str) -> None:
-        if not (self._organizations or self._logins or self._numbers):
+        if not (self._organizations or self._users):
             return
-        if number in self._numbers or login.lower() in self._logins:
+        # No login begins with `#`.
+        if not self._users.isdisjoint({f"#{number}", login.lower()}):
             return
         for organization in self._organizations:
             if await self._is_member(organization, access_token):

@@ -21,7 +21,7 @@ from .failures import UpstreamRefusal, UpstreamUnavailable
 from .id_tokens import IdToken, check_id_token, checked_subject, parse_id_token
 from .identity import Identity, name_in
 from .kept import KeptTokens
-from .upstream import Upstream, checked_client_id, checked_parameters, secret_from
+from .upstream import Upstream, checked_client_id, checked_parameters, checked_texts, secret_from
 
 DEFAULT_SCOPES = ("openid", "profile", "email")
 
@@ -66,8 +66,12 @@ class OIDC(Upstream):
         secret = secret_from(client_secret, client_secret_file)
         self._has_secret = secret is not None
         # Section 3.1.2.1: without `openid` it would be no OpenID Connect.
-        self._scopes = tuple(dict.fromkeys(("openid", *scopes)))
-        self._admission = Admission(domains=allowed_domains, groups=allowed_groups, groups_claim=groups_claim)
+        self._scopes = tuple(dict.fromkeys(("openid", *checked_texts("scopes", scopes))))
+        self._admission = Admission(
+            domains=checked_texts("allowed_domains", allowed_domains),
+            groups=checked_texts("allowed_groups", allowed_groups),
+            groups_claim=groups_claim,
+        )
         if self._admission.is_open != everybody:
             raise ConfigurationError("everybody", "must be true, or allowed_domains or allowed_groups given; not both.")
         self._parameters = checked_parameters(authorize_parameters or {})

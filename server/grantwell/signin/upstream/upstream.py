@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from starlette.responses import Response
@@ -37,6 +37,8 @@ class Upstream(ABC):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigurationError("name", f"{name!r} is not 1 to 32 of a-z, 0-9 and -, with - inside alone.")
         self.name = name
+        if not isinstance(label, str):
+            raise ConfigurationError("label", "must be a text.")
         self.label = label or name
         self.keeps_tokens = keeps_tokens
 
@@ -90,8 +92,18 @@ def secret_from(secret: str | None, file: str | os.PathLike[str] | None) -> str 
     return text
 
 
+def checked_texts(field: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """A list of texts, none of them empty. Raises ConfigurationError, also for a single text, which is a list too."""
+    listed = () if isinstance(texts, str) else tuple(texts)
+    if isinstance(texts, str) or not all(isinstance(text, str) and text for text in listed):
+        raise ConfigurationError(field, "must be a list of texts.")
+    return listed
+
+
 def checked_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
     """What an operator adds to the authorization request. Raises ConfigurationError."""
+    if not isinstance(parameters, Mapping):
+        raise ConfigurationError("authorize_parameters", "must be a table of texts.")
     for name, value in parameters.items():
         if name in _RESERVED or not isinstance(value, str):
             raise ConfigurationError("authorize_parameters", f"{name} cannot be given there.")
