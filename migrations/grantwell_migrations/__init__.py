@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from grantwell_storage import schema, sqlite
 
-__all__ = ["upgrade"]
+__all__ = ["pending", "upgrade"]
 
 _LOCK_SECONDS = 30.0
 
@@ -38,15 +38,43 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
-def _migrate(connection: Connection, url: URL) -> None:
-    config = _config()
+def pending(url: str) -> tuple[tuple[str, str], ...]:
+    """The steps that `upgrade` would take, in their order: the version of each and what it is for. Changes nothing.
+
+    Raises what `upgrade` raises for such a database.
+    """
+    parsed = sqlite.parse_url(url)
+    path = sqlite.path_of(parsed)
+    have: tuple[str, ...] = ()
+    if path.exists() and path.stat().st_size:
+        engine = sqlite.plain_engine(path, read_only=True, busy_seconds=_LOCK_SECONDS)
+        try:
+            with engine.connect() as connection:
+                have = _versions(connection, parsed)
+        except DatabaseError as error:
+            raise schema.refusal(parsed, error) from error
+        finally:
+            engine.dispose()
+    revisions = ScriptDirectory.from_config(_config()).iterate_revisions("head", have[0] if have else "base")
+    return tuple(reversed([(step.revision, step.doc) for step in revisions]))
+
+
+def _versions(connection: Connection, url: URL) -> tuple[str, ...]:
+    """What a database has, empty if nothing. Raises SchemaError if that is not ours, or not known."""
     versions = schema.found(connection)
     if versions is None:
         names = schema.strangers(connection)
         if names:
             raise schema.occupied(url, names)
-    elif not set(versions) <= {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}:
+        return ()
+    if not set(versions) <= {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
         raise schema.different(url, versions)
+    return versions
+
+
+def _migrate(connection: Connection, url: URL) -> None:
+    _versions(connection, url)
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

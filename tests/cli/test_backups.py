@@ -233,10 +233,10 @@ def test_a_restore_is_asked_for_and_may_be_tried_dry(migrated: Terminal) -> None
         "restored": False,
         "ended": {"grants": 0, "access_tokens": 0, "sessions": 0},
     }
-    migrated("restore", "empty.db", stdin="n\n", code=1)
+    migrated("restore", "empty.db", stdin="y\n", code=2)
     assert rows(migrated.folder / "grantwell.db") == before
 
-    migrated("restore", "empty.db", stdin="y\n")
+    migrated("restore", "empty.db", "--yes")
     assert migrated.json("clients", "list") == []
 
 

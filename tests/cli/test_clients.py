@@ -137,13 +137,13 @@ def test_only_a_whole_id_names_a_client(migrated: Terminal, command: str) -> Non
 def test_a_deleted_client_is_gone_with_its_grants(migrated: Terminal) -> None:
     client_id = migrated.client()["client_id"]
     migrated.grant(client_id)
-    assert migrated.json("clients", "delete", client_id) == {"client_id": client_id, "deleted": True}
+    assert migrated.json("clients", "delete", client_id, "--yes") == {"client_id": client_id, "deleted": True}
     assert migrated.json("grants", "list") == []
     assert migrated.json("clients", "list") == []
     migrated("clients", "delete", client_id, code=1)
     migrated.client()
     (other,) = migrated.json("clients", "list")
-    assert "deleted" in migrated("clients", "delete", other["client_id"]).stdout
+    assert "deleted" in migrated("clients", "delete", other["client_id"], "--yes").stdout
 
 
 @pytest.mark.requirement("G-312")

@@ -27,16 +27,16 @@ def test_users_are_added_listed_changed_and_deleted(migrated: Terminal) -> None:
         ("ada", True, None),
         ("bob", False, None),
     ]
-    assert all(set(user) == {"user_id", "is_admin", "created_at", "disabled_at"} for user in users)
-    assert migrated.json("users", "disable", "bob")["disabled_at"] is not None
-    assert "kept out" in migrated("users", "disable", "bob").stdout
+    assert all(set(user) == {"user_id", "name", "is_admin", "created_at", "disabled_at"} for user in users)
+    assert migrated.json("users", "disable", "bob", "--yes")["disabled_at"] is not None
+    assert "kept out" in migrated("users", "disable", "bob", "--yes").stdout
     assert migrated.json("users", "enable", "bob")["disabled_at"] is None
     assert migrated.json("users", "set-admin", "bob")["is_admin"] is True
     assert "no administrator" in migrated("users", "set-admin", "bob", "--no").stdout
     lines = migrated("users", "list", "--limit", "1").stdout.splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["USER", "ada"]
-    assert migrated.json("users", "delete", "bob") == {"user_id": "bob", "deleted": True}
-    assert "deleted" in migrated("users", "delete", "ada").stdout
+    assert migrated.json("users", "delete", "bob", "--yes") == {"user_id": "bob", "deleted": True}
+    assert "deleted" in migrated("users", "delete", "ada", "--yes").stdout
     assert migrated.json("users", "list") == []
 
 
@@ -44,7 +44,9 @@ def test_users_are_added_listed_changed_and_deleted(migrated: Terminal) -> None:
 def test_no_password_and_no_hash_is_ever_printed(migrated: Terminal) -> None:
     _added(migrated, "ada")
     outputs = [migrated("users", "list").output, migrated("users", "list", "--json").output]
-    outputs.append(migrated("users", "set-password", "ada", "--json", GRANTWELL_PASSWORD="another password").output)
+    outputs.append(
+        migrated("users", "set-password", "ada", "--json", "--yes", GRANTWELL_PASSWORD="another password").output
+    )
     assert not [o for o in outputs if "argon2" in o or "password" in o or PASSWORD in o]
     for word in ("--password", "-p"):
         migrated("users", "add", "eve", word, PASSWORD, code=2)
@@ -55,10 +57,10 @@ def test_a_new_password_and_a_disabled_user_end_grants(migrated: Terminal) -> No
     _added(migrated, "ada")
     client = migrated.client()["client_id"]
     migrated.grant(client, "ada")
-    migrated("users", "set-password", "ada", "--password-stdin", stdin="another password\r\n")
+    migrated("users", "set-password", "ada", "--password-stdin", "--yes", stdin="another password\r\n")
     assert migrated.json("grants", "list", "--user", "ada") == []
     migrated.grant(client, "ada")
-    migrated("users", "disable", "ada")
+    migrated("users", "disable", "ada", "--yes")
     assert migrated.json("grants", "list", "--user", "ada") == []
 
 

@@ -64,7 +64,7 @@ async def test_an_mcp_server_in_another_process_asks_about_the_tokens_of_its_cal
                 token = {"Authorization": f"Bearer {memory.tokens.access_token}"}
                 assert (await http.post(settings["RESOURCE"], json=INITIALIZE, headers=token)).status_code == 200
                 database = f"sqlite+aiosqlite:///{tmp_path / 'mcp_elsewhere.db'}"
-                ended = run(tmp_path, "users", "disable", "alice", "--database-url", database)
+                ended = run(tmp_path, "users", "disable", "alice", "--yes", "--database-url", database)
                 assert ended.returncode == 0, ended.stderr
                 assert (await http.post(settings["RESOURCE"], json=CALL, headers=token)).status_code == 401
 

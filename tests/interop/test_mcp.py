@@ -47,7 +47,7 @@ async def test_a_session_is_nothing_without_its_token(demo: Demo, person: Person
         assert (await http.post(f"{demo.url}/mcp", json=CALL, headers=headers)).status_code == 200
         elsewhere = await http.get(f"{demo.url}/api/me", headers=headers)
         assert elsewhere.status_code == 401
-        demo.run("grants", "revoke", grant)
+        demo.run("grants", "revoke", grant, "--yes")
         refused = await http.post(f"{demo.url}/mcp", json=CALL, headers=headers)
         assert refused.status_code == 401
         assert 'error="invalid_token"' in refused.headers["www-authenticate"]

@@ -405,7 +405,7 @@ async def test_the_typescript_sdk_authorizes_again_once_its_grant_is_revoked(
 ) -> None:
     settings = mcp_settings(demo, sdk)
     before = await node.run("mcp", "tools", person, **settings)
-    demo.run("grants", "revoke", before["who"]["grant"])
+    demo.run("grants", "revoke", before["who"]["grant"], "--yes")
     after = await node.run("mcp", "resume", person, **settings, KEPT=json.dumps(before["kept"]))
     assert len(after["opened"]) == 1
     assert after["who"]["client"] == before["who"]["client"]
@@ -419,7 +419,7 @@ async def test_the_typescript_sdk_registers_again_once_its_client_is_gone(
 ) -> None:
     settings = mcp_settings(demo, sdk)
     before = await node.run("mcp", "tools", person, **settings)
-    demo.run("clients", "delete", before["who"]["client"])
+    demo.run("clients", "delete", before["who"]["client"], "--yes")
     after = await node.run("mcp", "resume", person, **settings, KEPT=json.dumps(before["kept"]))
     assert len(after["opened"]) == 1
     assert after["who"]["client"] == after["kept"]["client"]["client_id"]

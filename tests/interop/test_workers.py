@@ -65,7 +65,7 @@ async def _exercise(demo: Demo) -> None:
     assert all({kept["id"] for kept in answer.json()["notes"]} >= ids for answer in notes)
     tools = await _at_once(8, httpx.Request("POST", f"{demo.url}/mcp", json=CALL, headers=bearer | ACCEPT))
     assert {answer.json()["result"]["structuredContent"]["user"] for answer in tools} == {"demo"}
-    demo.run("clients", "delete", client)
+    demo.run("clients", "delete", client, "--yes")
     refused = await _at_once(8, httpx.Request("GET", f"{demo.url}/api/me", headers=bearer))
     assert {answer.status_code for answer in refused} == {401}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from ..errors import GrantwellError
 from .backups import backup, restore
 from .clients import clients
+from .completion import completion
 from .configuring import config_group, init
 from .doctor import doctor
 from .grants import grants
@@ -32,7 +34,15 @@ class _Commands(click.Group):
             raise click.ClickException(plain(error)) from error
 
 
+def _version() -> str:
+    try:
+        return version("grantwell")
+    except PackageNotFoundError:
+        return "of a folder that is not installed"
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(_version(), message="grantwell %(version)s")
 def main() -> None:
     """Grantwell: OAuth 2.1 in front of your API."""
 
@@ -41,7 +51,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(init, serve, config_group),
     *(clients, grants, users),
     *(migrate, purge, backup, restore),
-    *(doctor, leak_drill),
+    *(doctor, leak_drill, completion),
 )
 
 for _command in _COMMANDS:

@@ -10,6 +10,7 @@ import click
 from grantwell_migrations import upgrade
 from grantwell_storage.backups import back_up, end_what_was_issued, put_in_place, scratch_copy
 
+from .asking import confirm, with_consent
 from .options import with_database, with_json
 from .output import print_json
 
@@ -41,8 +42,7 @@ def backup(file: Path, database_url: str, as_json: bool) -> None:
     is_flag=True,
     help="Keep what clients were allowed, those included that were revoked since the backup.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would end, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_consent
 @with_database
 @with_json
 def restore(file: Path, keep_grants: bool, dry_run: bool, yes: bool, database_url: str, as_json: bool) -> None:
@@ -59,8 +59,7 @@ def restore(file: Path, keep_grants: bool, dry_run: bool, yes: bool, database_ur
         upgrade(copy)
         ended = end_what_was_issued(copy, now=int(time.time()), keep_grants=keep_grants)
         if not dry_run:
-            if not yes:
-                click.confirm(f"Replace the database at {database_url} by {file}?", abort=True, err=True)
+            confirm(f"Replace the database at {database_url} by {file}?", yes=yes)
             put_in_place(copy, database_url)
     numbers = {"grants": ended.grants, "access_tokens": ended.access_tokens, "sessions": ended.sessions}
     if as_json:

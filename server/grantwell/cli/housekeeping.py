@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import click
 
-from grantwell_migrations import upgrade
+from grantwell_migrations import pending, upgrade
 from grantwell_storage import SCHEMA_VERSION
+from grantwell_storage.backups import scratch_copy
 
 from ..config import DAY
+from .asking import counted
 from .deployment import Deployment, helpers_of
-from .options import awaited, with_database, with_json
-from .output import print_json
+from .options import with_database, with_json
+from .output import plain, print_json
+from .progress import progress
 
 _STEP_ROWS = 1000
 
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Show the steps that are missing, and change nothing.")
 @with_database
 @with_json
-def migrate(database_url: str, as_json: bool) -> None:
-    """Create the schema, or bring it to this version."""
-    upgrade(database_url)
+def migrate(dry_run: bool, database_url: str, as_json: bool) -> None:
+    """Create the schema, or bring it to this version. Nothing is lost; take a backup first all the same."""
+    steps = pending(database_url)
+    if not dry_run:
+        upgrade(database_url)
     if as_json:
-        print_json({"schema_version": SCHEMA_VERSION})
-    else:
+        names = [version for version, _ in steps]
+        print_json({"schema_version": SCHEMA_VERSION, ("would_apply" if dry_run else "applied"): names})
+        return
+    for version, text in steps:
+        click.echo(f"{version}  {plain(text)}")
+    if not dry_run:
         click.echo(f"The schema is at version {SCHEMA_VERSION}.")
+    elif steps:
+        click.echo(f"{counted(len(steps), 'step')} would be taken; nothing was changed.", err=True)
+    else:
+        click.echo(f"The schema is at version {SCHEMA_VERSION}; nothing is to be done.")
 
 
 @click.command()
@@ -39,23 +54,41 @@ def migrate(database_url: str, as_json: bool) -> None:
     help="Remove clients that no operator added and that were not used for so long.",
 )
 @click.option("--keep-clients", is_flag=True, help="Remove no clients.")
+@click.option("--dry-run", is_flag=True, help="Count what it would remove, on a copy, and change nothing.")
 @with_database
 @with_json
-@awaited
-async def purge(unused_client_days: int, keep_clients: bool, database_url: str, as_json: bool) -> None:
-    """Remove what has ended: tokens, grants, sessions, unused clients. In small steps, while servers run."""
+def purge(unused_client_days: int, keep_clients: bool, dry_run: bool, database_url: str, as_json: bool) -> None:
+    """Remove what has ended: tokens, grants, sessions, unused clients. In small steps, while servers run.
+
+    It does not ask, because nothing that works is removed: let a timer run it.
+    """
+    ttl = None if keep_clients else unused_client_days * DAY
+    if dry_run:
+        deployment = Deployment(database_url=database_url)
+        # Who is told of a missing schema is told of this database, not of its copy.
+        pending(database_url)
+        with scratch_copy(deployment.database_file, database_url) as copy:
+            removed = asyncio.run(_purged(copy, ttl))
+    else:
+        removed = asyncio.run(_purged(database_url, ttl))
+    if as_json:
+        print_json(({"dry_run": True} if dry_run else {}) | removed)
+        return
+    counts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in removed.items())
+    click.echo(f"{counts} would be removed; nothing was changed." if dry_run else f"{counts} removed.")
+
+
+async def _purged(database_url: str, unused_client_ttl: int | None) -> dict[str, int]:
+    """Purge until nothing is left; how many rows of each kind there were."""
     removed: dict[str, int] = {}
     async with Deployment(database_url=database_url).store() as store:
-        ttl = None if keep_clients else unused_client_days * DAY
-        helpers = helpers_of(store, None, unused_client_ttl=ttl)
-        done = False
-        while not done:
-            step = dataclasses.asdict(await helpers.purge_expired(limit=_STEP_ROWS))
-            done = step.pop("done")
-            removed = {kind: removed.get(kind, 0) + count for kind, count in step.items()}
-            if not done:
-                click.echo(f"{sum(removed.values())} rows so far …", err=True)
-    if as_json:
-        print_json(removed)
-    else:
-        click.echo(", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in removed.items()) + " removed.")
+        helpers = helpers_of(store, None, unused_client_ttl=unused_client_ttl)
+        with progress("Purging", None) as advance:
+            done = False
+            while not done:
+                result = await helpers.purge_expired(limit=_STEP_ROWS)
+                step = dataclasses.asdict(result)
+                done = step.pop("done")
+                removed = {kind: removed.get(kind, 0) + count for kind, count in step.items()}
+                advance(result.removed)
+    return removed

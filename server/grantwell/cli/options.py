@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
+from .completion import Kind, ids
 from .deployment import Deployment
 
 if TYPE_CHECKING:
@@ -141,17 +143,41 @@ def _not_empty(_context: click.Context, _parameter: click.Parameter, value: str 
     # An empty id would match nothing, or, where a filter is meant, everything.
     if value == "":
         raise click.BadParameter("must not be empty.")
+    if value is not None and not value.isprintable():
+        raise click.BadParameter("has characters that cannot be in it.")
     return value
+
+
+_KINDS: dict[str, Kind] = {"client_id": "client", "grant_id": "grant", "user_id": "user"}
+_KINDS |= {"--client": "client", "--grant": "grant", "--user": "user"}
+
+
+def _completed(kind: Kind | None) -> Callable[..., list[CompletionItem]]:
+    """What completes an id of this kind."""
+
+    def complete(context: click.Context, parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
+        if kind is None:
+            return []
+        try:
+            named = context.params.get("database_url") or os.environ.get("GRANTWELL_DATABASE_URL")
+            return ids(kind, _database_url(context, parameter, named), beginning)
+        except click.ClickException:
+            # Whoever presses Tab has not asked for what is wrong with the configuration.
+            return []
+
+    return complete
 
 
 def id_argument(name: str, *, required: bool = True) -> Callable[[F], F]:
     """Add an argument that is exactly one id; an empty one is wrong usage."""
-    return click.argument(name, required=required, callback=_not_empty)
+    return click.argument(name, required=required, callback=_not_empty, shell_complete=_completed(_KINDS.get(name)))
 
 
 def id_option(flag: str, help_text: str) -> Callable[[F], F]:
     """Add an option that is exactly one id; an empty one is wrong usage."""
-    return click.option(flag, metavar="ID", callback=_not_empty, help=help_text)
+    return click.option(
+        flag, metavar="ID", callback=_not_empty, shell_complete=_completed(_KINDS.get(flag)), help=help_text
+    )
 
 
 def awaited(command: Callable[P, Awaitable[R]]) -> Callable[P, R]:

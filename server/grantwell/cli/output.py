@@ -1,13 +1,20 @@
-"""What the commands print: aligned tables and JSON, with nothing in them that could play tricks on a terminal."""
+"""What the commands print: tables, members and JSON, with nothing in them that could play tricks on a terminal.
+
+At a terminal a table fits its width; anywhere else it is plain text in columns, the same whatever the surroundings.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from ..store import Page
 
@@ -42,21 +49,49 @@ def print_json(document: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Print rows under their headings, in aligned columns."""
-    lines = [list(columns), *([plain(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    """Print rows under their headings."""
+    lines = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *lines, strict=True)]
+    if not sys.stdout.isatty():
+        for line in [list(columns), *lines]:
+            click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        return
+    console = _console()
+    table = Table(box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold", collapse_padding=True)
+    for index, (heading, width) in enumerate(zip(columns, widths, strict=True)):
+        # What a row begins with is to be copied, so it is the last that is broken into lines.
+        whole = index == 0 and width <= console.width // 2
+        table.add_column(heading, overflow="fold", no_wrap=whole)
     for line in lines:
-        click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        # As text and not as markup: names are of strangers.
+        table.add_row(*map(Text, line))
+    console.print(table)
 
 
 def print_members(members: Mapping[str, object]) -> None:
     """Print the members of one thing, each on a line; those without a value are left out."""
     shown = {name: value for name, value in members.items() if value not in (None, "", [], {}, ())}
+    lines = [
+        (name if i == 0 else "", plain(item))
+        for name, value in shown.items()
+        for i, item in enumerate(value if isinstance(value, list | tuple) else [value])
+    ]
+    if sys.stdout.isatty():
+        table = Table.grid(padding=(0, len(_GAP), 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, item in lines:
+            table.add_row(Text(name), Text(item))
+        _console().print(table)
+        return
     width = max((len(name) for name in shown), default=0)
-    for name, value in shown.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        for i, item in enumerate(values):
-            click.echo(f"{(name if i == 0 else '').ljust(width)}{_GAP}{plain(item)}")
+    for name, item in lines:
+        click.echo(f"{name.ljust(width)}{_GAP}{item}".rstrip())
+
+
+def _console() -> Console:
+    """The terminal. Nothing in a text is taken for markup, for an emoji or for something to be coloured."""
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 async def everything(fetch: Callable[[int, str | None], Awaitable[Page[T]]], limit: int | None) -> AsyncIterator[T]:

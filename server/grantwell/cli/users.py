@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import click
 
+from grantwell_storage import SQLStore
+
 from ..crypto import MAX_PASSWORD_BYTES, Keyring, SecretKey
 from ..records import User
 from ..signin import Accounts
 from ..store import UserQuery
-from .deployment import ANY_ISSUER, Deployment
+from .asking import confirm, counted, with_consent
+from .deployment import ANY_ISSUER, Deployment, helpers_of
 from .options import F, awaited, id_argument, with_database, with_deployment, with_json, with_limit
-from .output import everything, instant, plain, print_json, print_listing
+from .output import everything, instant, plain, print_json, print_listing, print_table
 
-_COLUMNS = ("USER", "ADMINISTRATOR", "CREATED", "DISABLED")
+_COLUMNS = ("USER", "NAME", "ADMINISTRATOR", "CREATED", "DISABLED")
 
 
 @click.group()
@@ -35,11 +39,11 @@ def _with_password(command: F) -> F:
 
 
 @asynccontextmanager
-async def _accounts(deployment: Deployment) -> AsyncIterator[Accounts]:
+async def _accounts(deployment: Deployment) -> AsyncIterator[tuple[Accounts, SQLStore]]:
     async with deployment.store() as store:
         accounts = Accounts(store, Keyring(ANY_ISSUER, await deployment.secret_key(store)))
         try:
-            yield accounts
+            yield accounts, store
         except (LookupError, ValueError) as error:
             raise click.ClickException(_sentence(error)) from error
         finally:
@@ -62,7 +66,7 @@ async def _accounts(deployment: Deployment) -> AsyncIterator[Accounts]:
 @awaited
 async def add(user_id: str, admin: bool, password_stdin: bool, deployment: Deployment, as_json: bool) -> None:
     """Add a user."""
-    async with _accounts(deployment) as accounts:
+    async with _accounts(deployment) as (accounts, _):
         user = await accounts.add(user_id, _password(password_stdin), is_admin=admin)
     _print(user, as_json, "added")
 
@@ -74,7 +78,7 @@ async def add(user_id: str, admin: bool, password_stdin: bool, deployment: Deplo
 @awaited
 async def list_(limit: int | None, deployment: Deployment, as_json: bool) -> None:
     """List users, by id."""
-    async with _accounts(deployment) as accounts:
+    async with _accounts(deployment) as (accounts, _):
         await print_listing(
             everything(lambda size, cursor: accounts.list(limit=size, cursor=cursor), limit),
             as_json=as_json,
@@ -82,6 +86,7 @@ async def list_(limit: int | None, deployment: Deployment, as_json: bool) -> Non
             columns=_COLUMNS,
             row=lambda user: (
                 user.user_id,
+                user.name,
                 "yes" if user.is_admin else "no",
                 instant(user.created_at),
                 instant(user.disabled_at),
@@ -92,12 +97,17 @@ async def list_(limit: int | None, deployment: Deployment, as_json: bool) -> Non
 @users.command("set-password")
 @id_argument("user_id")
 @_with_password
+@with_consent
 @with_deployment
 @with_json
 @awaited
-async def set_password(user_id: str, password_stdin: bool, deployment: Deployment, as_json: bool) -> None:
+async def set_password(
+    user_id: str, password_stdin: bool, dry_run: bool, yes: bool, deployment: Deployment, as_json: bool
+) -> None:
     """Change a password. The user's grants and sessions end at once."""
-    async with _accounts(deployment) as accounts:
+    async with _accounts(deployment) as (accounts, store):
+        if not await _is_wanted(store, await _known(accounts, user_id), "Change the password", dry_run, yes, as_json):
+            return
         user = await accounts.set_password(user_id, _password(password_stdin))
     _print(user, as_json, "has a new password")
 
@@ -109,19 +119,22 @@ async def set_password(user_id: str, password_stdin: bool, deployment: Deploymen
 @awaited
 async def enable(user_id: str, deployment: Deployment, as_json: bool) -> None:
     """Let a user sign in again."""
-    async with _accounts(deployment) as accounts:
+    async with _accounts(deployment) as (accounts, _):
         user = await accounts.enable(user_id)
     _print(user, as_json, "may sign in")
 
 
 @users.command()
 @id_argument("user_id")
+@with_consent
 @with_deployment
 @with_json
 @awaited
-async def disable(user_id: str, deployment: Deployment, as_json: bool) -> None:
+async def disable(user_id: str, dry_run: bool, yes: bool, deployment: Deployment, as_json: bool) -> None:
     """Keep a user out. The user's grants and sessions end at once."""
-    async with _accounts(deployment) as accounts:
+    async with _accounts(deployment) as (accounts, store):
+        if not await _is_wanted(store, await _known(accounts, user_id), "Keep out", dry_run, yes, as_json):
+            return
         user = await accounts.disable(user_id)
     _print(user, as_json, "is kept out")
 
@@ -134,27 +147,60 @@ async def disable(user_id: str, deployment: Deployment, as_json: bool) -> None:
 @awaited
 async def set_admin(user_id: str, is_admin: bool, deployment: Deployment, as_json: bool) -> None:
     """Make a user an administrator, or, with --no, one no more."""
-    async with _accounts(deployment) as accounts:
+    async with _accounts(deployment) as (accounts, _):
         user = await accounts.set_admin(user_id, is_admin)
     _print(user, as_json, "is an administrator" if is_admin else "is no administrator")
 
 
 @users.command()
 @id_argument("user_id")
+@with_consent
 @with_database
 @with_json
 @awaited
-async def delete(user_id: str, database_url: str, as_json: bool) -> None:
+async def delete(user_id: str, dry_run: bool, yes: bool, database_url: str, as_json: bool) -> None:
     """Delete a user. The user's grants and sessions end at once."""
     async with Deployment(database_url=database_url).store() as store:
         # A row that cannot be verified must be deletable too, so no key is needed.
         accounts = Accounts(store, Keyring(ANY_ISSUER, SecretKey.generate()))
-        if not await accounts.delete(user_id):
+        user = await store.get_user(user_id) or await store.get_user(user_id.lower())
+        if user is None:
+            raise click.ClickException("There is no user with this id.")
+        if not await _is_wanted(store, user, "Delete", dry_run, yes, as_json):
+            return
+        if not await accounts.delete(user.user_id):
             raise click.ClickException("There is no user with this id.")
     if as_json:
-        print_json({"user_id": user_id, "deleted": True})
+        print_json({"user_id": user.user_id, "deleted": True})
     else:
         click.echo("The user is deleted.")
+
+
+async def _known(accounts: Accounts, user_id: str) -> User:
+    user = await accounts.get(user_id)
+    if user is None:
+        raise LookupError(f"there is no user {user_id}")
+    return user
+
+
+async def _is_wanted(store: SQLStore, user: User, act: str, dry_run: bool, yes: bool, as_json: bool) -> bool:
+    """Whether to go on, after a look at what ends with it. Raises UsageError, Abort."""
+    held = everything(
+        lambda size, cursor: helpers_of(store, None).list_grants(user_id=user.user_id, limit=size, cursor=cursor), None
+    )
+    grants = [grant async for grant in held]
+    sessions = await store.list_sessions(user.user_id, int(time.time()))
+    ends = f"{counted(len(grants), 'grant')} and {counted(len(sessions), 'session')}"
+    if not dry_run:
+        confirm(f"{act} {plain(user.user_id)}? It ends {ends}.", yes=yes)
+        return True
+    if as_json:
+        ids = [grant.grant_id for grant in grants]
+        print_json({"dry_run": True, "user_id": user.user_id, "would_end": {"grants": ids, "sessions": len(sessions)}})
+    else:
+        print_table(("GRANT", "CLIENT"), [(grant.grant_id, grant.client_id) for grant in grants])
+        click.echo(f"{ends} of {plain(user.user_id)} would end; nothing was changed.", err=True)
+    return False
 
 
 def _password(from_stdin: bool) -> str:
@@ -185,6 +231,7 @@ def _print(user: User, as_json: bool, outcome: str) -> None:
 def _document(user: User) -> dict[str, Any]:
     return {
         "user_id": user.user_id,
+        "name": user.name,
         "is_admin": user.is_admin,
         "created_at": user.created_at,
         "disabled_at": user.disabled_at,
