@@ -69,6 +69,9 @@ def _complaints(folder: Path, text: str, **environment: str) -> list[str]:
          "grantwell.toml:7: api[1].prefix: is taken"),
         (SMALL + "[[api]]\nprefix = '/healthz'\napp='a:b'", "grantwell.toml:4: api[0].prefix: is taken"),
         (SMALL + "[[api]]\nprefix = '/a'\napp='a:b'\nscopes = { 'a b' = 'x' }", "grantwell.toml:3: api[0]: "),
+        (SMALL + "[[api]]\nprefix = '/a'", "grantwell.toml:3: api[0]: must have an upstream or an app"),
+        (SMALL + "[[api]]\nprefix = '/a'\napp='a:b'\nupstream = 'http://x'", ":5: api[0].app: cannot be there"),
+        (SMALL + "[[api]]\nprefix = '/a'\napp='a:b'\nidle_timeout = 5", ":6: api[0].idle_timeout: is for an upstream"),
         (SMALL + "[[resource]]\nidentifier = 'x'", "grantwell.toml:3: resource[0]: "),
         ("[server]\nissuer = 'http://127.0.0.1:8000'\nhost = '0.0.0.0'",
          "grantwell.toml:3: server.host: must be 127.0.0.1, ::1 or localhost as long as the issuer is http"),
@@ -125,6 +128,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     [
         SMALL + UPSTREAM + "kind = 'github'\nclient_secret = 'hunter2'",
         SMALL + "database_url = 'postgresql+asyncpg://grantwell:hunter2@db/grantwell'",
+        SMALL + "[[api]]\nprefix = '/a'\nupstream = 'http://me:hunter2@127.0.0.1:9000'",
         "[server]\nissuer = 'https://grantwell:hunter2@auth.example.com'",
     ],
 )
@@ -241,7 +245,11 @@ def test_a_path_in_the_file_is_next_to_the_file_wherever_the_command_is_run(tmp_
 
 @pytest.mark.requirement("G-603")
 def test_the_file_to_begin_with_has_every_setting_and_each_holds_when_its_mark_is_taken_away(tmp_path: Path) -> None:
-    given = {("server", "issuer"): "https://auth.example.com", ("api", "prefix"): "/api", ("api", "app"): "notes:app"}
+    given = {
+        ("server", "issuer"): "https://auth.example.com",
+        ("api", "prefix"): "/api",
+        ("api", "upstream"): "http://u.example",
+    }
     text = template(given)
     loaded = _read(tmp_path, text).configuration
     assert (loaded.server.issuer, loaded.api[0].prefix) == ("https://auth.example.com", "/api")
@@ -270,7 +278,7 @@ def _only(heading: str, key: str, value: Any) -> str:
         upstream = "kind = 'github'\nname = 'corp'\nclient_id = 'c'\n"
     needed = {
         "[[upstream_signin]]": upstream,
-        "[[api]]": "prefix = '/x'\napp = 'a:b'\n",
+        "[[api]]": "prefix = '/x'\nupstream = 'http://u.example'\n",
         "[[resource]]": "identifier = 'https://f.example'\n",
     }
     return f"{heading}\n{needed.get(heading, '')}{key} = {toml(value)}\n"

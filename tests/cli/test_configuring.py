@@ -20,17 +20,24 @@ def _configured(terminal: Terminal, text: str) -> None:
 
 @pytest.mark.requirement("G-603")
 def test_init_writes_a_file_that_holds_and_never_overwrites_one(terminal: Terminal) -> None:
-    said = terminal("init", "--issuer", "https://auth.example.com").stdout
+    said = terminal("init", "--issuer", "https://auth.example.com", "--upstream", "http://127.0.0.1:9999").stdout
     assert "grantwell serve" in said
     written = (terminal.folder / "grantwell.toml").read_text()
     assert tomllib.loads(written)["server"]["issuer"] == "https://auth.example.com"
+    assert tomllib.loads(written)["api"] == [{"prefix": "/api", "upstream": "http://127.0.0.1:9999"}]
     assert [path.name for path in terminal.folder.iterdir()] == ["grantwell.toml"]
     assert "there already" in terminal("init", "--issuer", "https://other.example", code=1).stderr
     assert (terminal.folder / "grantwell.toml").read_text() == written
     assert terminal("config", "check").stdout == "grantwell.toml is valid.\n"
     assert "serve --config other.toml" in terminal("init", "other.toml").stdout
     assert "cannot be written" in terminal("init", "no/such/folder.toml", code=1).stderr
-    for wrong in (["--issuer", "http://auth.example.com"], ["--issuer", ""], ["--issuer", "x\x1b[2J"], ["."]):
+    for wrong in (
+        ["--issuer", "http://auth.example.com"],
+        ["--issuer", ""],
+        ["--issuer", "x\x1b[2J"],
+        ["--upstream", "http://a:b@c"],
+        ["."],
+    ):
         terminal("init", *wrong, code=2)
     assert terminal.json("config", "check", "--config", "other.toml") == {"file": "other.toml", "valid": True}
 
@@ -52,6 +59,7 @@ def test_check_says_what_is_wrong_with_the_file_and_with_what_it_names(terminal:
         ("[[api]]\nprefix = '/api'\napp = 'notes:nothing'", ":5: api[0].app: cannot be had: AttributeError"),
         ("[[api]]\nprefix = '/api'\napp = 'broken:app'", ":5: api[0].app: cannot be had: RuntimeError: no\\x1b luck"),
         ("[[api]]\nprefix = '/api'\napp = 'notes:NUMBER'", "is not an ASGI application"),
+        ("[[api]]\nprefix = '/api'\nupstream = 'ftp://x'", ":5: api[0].upstream: must be an http or https URL"),
         (f"{UPSTREAM}everybody = true", ":3: upstream_signin[0].client_secret: must be given"),
         (f"{UPSTREAM}client_secret_file = 'no'", "upstream_signin[0].client_secret_file: "),
         (f"{UPSTREAM}client_secret_file = 'notes.py'", ":3: upstream_signin[0].everybody: must be true, or"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import sqlite3
 import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -33,16 +35,16 @@ app = Starlette(routes=[Route("/api/me", me)])
 """
 
 
-def _folder(folder: Path, more: str = "", *, issuer: str = "") -> str:
+def _folder(folder: Path, more: str = "", *, behind: str = "app = 'notes:app'") -> str:
     """A folder with a configuration, an application, a database and a user; returns the issuer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    issuer = issuer or f"http://127.0.0.1:{port}"
+    issuer = f"http://127.0.0.1:{port}"
     (folder / "notes.py").write_text(APP)
     (folder / "grantwell.toml").write_text(
         f"[server]\nissuer = '{issuer}'\nport = {port}\n{more}\n"
-        "[[api]]\nprefix = '/api'\napp = 'notes:app'\nname = 'Notes'\nscopes = { read = 'Read your notes' }\n"
+        f"[[api]]\nprefix = '/api'\n{behind}\nname = 'Notes'\nscopes = {{ read = 'Read your notes' }}\n"
     )
     assert run(folder, "migrate").returncode == 0
     assert run(folder, "users", "add", "ada", GRANTWELL_PASSWORD=PASSWORD).returncode == 0
@@ -78,6 +80,36 @@ async def test_an_application_is_served_behind_sign_in_and_guard(tmp_path: Path,
         assert (metadata["resource_name"], metadata["scopes_supported"]) == ("Notes", ["read"])
     assert server.process.returncode == 0
     assert "Traceback" not in server.log
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """An API that is not ours: tells the path and the headers that it got."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        body = json.dumps({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("G-604")
+async def test_an_api_that_is_not_python_is_served_behind_the_front(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{upstream.server_address[1]}"
+        _folder(tmp_path, behind=f"upstream = '{url}'\nstrip_prefix = true\nidle_timeout = '1h'")
+        with configured_server(tmp_path) as server:
+            assert f"/api  {url}" in server.banner
+            told = (await _me(server.url)).json()
+        upstream.shutdown()
+    assert (told["path"], told["x-grantwell-user"], told["x-grantwell-scopes"]) == ("/me", "ada", "read")
+    assert "authorization" not in told
 
 
 @pytest.mark.requirement("G-604")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from sqlalchemy import make_url
@@ -32,6 +33,17 @@ def _issuer(_context: click.Context, _parameter: click.Parameter, value: str) ->
     return value
 
 
+def _upstream(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_origin = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_origin = False
+    if not is_origin or parts.username or not value.isascii() or not value.isprintable():
+        raise click.BadParameter("is the URL of your API, as in http://127.0.0.1:9000.")
+    return value
+
+
 @click.command()
 @click.argument("file", default=DEFAULT_CONFIG, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
@@ -42,11 +54,20 @@ def _issuer(_context: click.Context, _parameter: click.Parameter, value: str) ->
     callback=_issuer,
     help="What clients will know the server by.",
 )
-def init(file: Path, issuer: str) -> None:
+@click.option(
+    "--upstream",
+    default="http://127.0.0.1:9000",
+    show_default=True,
+    metavar="URL",
+    callback=_upstream,
+    help="The API that the server is put in front of.",
+)
+def init(file: Path, issuer: str, upstream: str) -> None:
     """Write a commented configuration to FILE (grantwell.toml), and nothing else. It never overwrites one."""
+    given = {("server", "issuer"): issuer, ("api", "prefix"): "/api", ("api", "upstream"): upstream}
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(template({("server", "issuer"): issuer}))
+            stream.write(template(given))
     except FileExistsError:
         raise click.ClickException(f"{file} is there already, and is left as it is.") from None
     except OSError as error:

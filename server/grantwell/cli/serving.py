@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from grantwell_storage import SQLStore
 
 from .. import ConfigurationError, GrantwellError, OAuthProvider, SecretKey
+from ..front import Front
 from ..signin import Branding, SignIn
 from ..signin.upstream import OIDC, GitHub, Upstream, UpstreamTokens
 from .config import Complaint, Loaded, Rejected
 from .config.complaints import key_of, place_of
-from .config.fitting import oauth_of, resources_of
+from .config.fitting import front_of, oauth_of, resources_of
 from .config.lines import KeyPath
 from .deployment import Deployment
 from .health import Health
@@ -96,10 +96,10 @@ def _upstream(loaded: Loaded, number: int) -> Upstream:
 def _behind(loaded: Loaded, number: int) -> ASGIApp:
     """What takes the calls of an `[[api]]` that passed the guard."""
     api = loaded.configuration.api[number]
-    if api.app is None:
-        # Something else serves it, and asks this server about each call.
-        return Starlette()
-    app: ASGIApp = _object(loaded, ("api", number, "app"), api.app)
+    if api.upstream is not None:
+        with _complaining(loaded, ("api", number)):
+            return Front(api.upstream, **front_of(api))  # type: ignore[arg-type]  # each was validated under its name
+    app: ASGIApp = _object(loaded, ("api", number, "app"), api.app or "")
     return app
 
 

@@ -78,10 +78,26 @@ def _wrong_sign_in(configuration: Configuration) -> Iterator[tuple[KeyPath, str]
         )
 
 
+_OF_FRONT = frozenset(
+    {"strip_prefix", "connect_timeout", "response_timeout", "idle_timeout", "max_connections", "max_message_bytes"}
+)
+
+
+def front_of(api: Api) -> dict[str, object]:
+    """What `Front` takes beside the upstream."""
+    return api.model_dump(include=set(_OF_FRONT))
+
+
 def _wrong_prefixes(apis: Iterable[Api]) -> Iterator[tuple[KeyPath, str]]:
     seen: set[str] = set()
     for number, api in enumerate(apis):
         path: KeyPath = ("api", number, "prefix")
+        if api.upstream is None and api.app is None:
+            yield ("api", number), "must have an upstream or an app, for what is behind it."
+        if api.upstream is not None and api.app is not None:
+            yield ("api", number, "app"), "cannot be there together with upstream."
+        for key in sorted(api.model_fields_set & _OF_FRONT if api.upstream is None else ()):
+            yield ("api", number, key), "is for an upstream, and there is none."
         if api.prefix in seen:
             yield path, f"is taken: there are two [[api]] with the prefix {api.prefix}."
         elif api.prefix in HEALTH_PATHS:

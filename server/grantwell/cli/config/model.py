@@ -197,12 +197,37 @@ class Api(Protected):
     """One for each path that takes an access token; with `upstream` or `app`, whatever is behind it."""
 
     prefix: str = Field(description="The path that everything of this API is below.")
+    upstream: str | None = Field(
+        default=None,
+        description="The URL of a server that calls are sent on to, with who calls in X-Grantwell-… headers.",
+    )
     app: PythonName | None = Field(
         default=None, description='An ASGI application, as "module:attribute", looked for next to this file first.'
     )
     identifier: str | None = Field(
         default=None, description="The URL that tokens are for; the issuer and the prefix, unless it is named."
     )
+    strip_prefix: bool = Field(default=False, description="Of upstream: take the prefix off the path.")
+    connect_timeout: Annotated[int, Duration(1, 600)] = Field(
+        default=5, description="Of upstream: how long a connection may take."
+    )
+    response_timeout: Annotated[int, Duration(1, DAY)] = Field(
+        default=60, description="Of upstream: how long an answer may take to begin."
+    )
+    idle_timeout: Annotated[int | None, Duration(1, DAY), OrNone()] = Field(
+        default=300, description="Of upstream: how long nothing may move in either direction."
+    )
+    max_connections: int = Field(default=500, ge=1, le=100_000, description="Of upstream: how many at a time.")
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, description="Of upstream: how long a message of a websocket may be."
+    )
+
+    @field_validator("upstream")
+    @classmethod
+    def _upstream(cls, value: str | None) -> str | None:
+        if value is not None and "@" in value:
+            raise ValueError("must have no user name and no password")
+        return value
 
 
 class Resource(Protected):

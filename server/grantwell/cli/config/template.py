@@ -40,6 +40,7 @@ _EXAMPLES: dict[tuple[str, str], Any] = {
     ("api", "name"): "Notes",
     ("api", "scopes"): {"notes:read": "Read your notes", "notes:write": "Write and delete your notes"},
     ("api", "implies"): {"notes:write": ["notes:read"]},
+    ("api", "upstream"): "http://127.0.0.1:9000",
     ("api", "app"): "notes:app",
     ("api", "identifier"): "https://auth.example.com/api",
     ("resource", "name"): "Files",
