@@ -15,7 +15,7 @@ from .._flows.authorize import AuthorizationRequest
 from .._flows.bearer import opened_principal
 from .._flows.clients import find, without_credentials
 from .._flows.context import Context, log
-from .._protocol.forms import parse_parameters
+from .._protocol.forms import MAX_FIELDS, MAX_FIELDS_WITH_BOXES, parse_parameters
 from .._protocol.redirects import display_host, is_loopback
 from ..config import DAY, Settings
 from ..errors import AuthorizationError, OAuthError
@@ -119,10 +119,11 @@ class OAuthHelpers:
     async def read_form(self, request: Request, *, repeatable: Collection[str] = ()) -> ImmutableMultiDict[str, str]:
         """The fields of a form that was sent to a page, read strictly and within limits (64 KiB, ten seconds).
 
-        No field is there twice but for those named `repeatable`. Raises OAuthError for what is not plainly a form,
-        and Starlette's ClientDisconnect.
+        No field is there twice but for those named `repeatable`; with such there may be 1,024 fields, else 32. Raises
+        OAuthError for what is not plainly a form, and Starlette's ClientDisconnect.
         """
-        fields = await read_form(request.scope, request.receive)
+        most_fields = MAX_FIELDS_WITH_BOXES if repeatable else MAX_FIELDS
+        fields = await read_form(request.scope, request.receive, most_fields=most_fields)
         if fields.repeated(frozenset(repeatable)) is not None:
             raise OAuthError("invalid_request", "A field was sent more than once.")
         return ImmutableMultiDict([(name, value) for name in fields.names() for value in fields.many(name) or ("",)])

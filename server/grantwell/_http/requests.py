@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from .._protocol.forms import Parameters, is_form, parse_parameters
+from .._protocol.forms import MAX_FIELDS, Parameters, is_form, parse_parameters
 from ..errors import OAuthError
 
 MAX_BODY_BYTES = 64 * 1024
@@ -108,11 +108,11 @@ async def _drop(receive: Receive) -> bool:
     return False
 
 
-async def read_form(scope: Scope, receive: Receive) -> Parameters:
+async def read_form(scope: Scope, receive: Receive, *, most_fields: int = MAX_FIELDS) -> Parameters:
     """The parameters of an application/x-www-form-urlencoded body. Raises OAuthError `invalid_request`."""
     if not is_form(header_text(scope, b"content-type")):
         raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded.")
-    return parse_parameters(await read_body(scope, receive))
+    return parse_parameters(await read_body(scope, receive), most_fields=most_fields)
 
 
 def read_query(scope: Scope) -> bytes:

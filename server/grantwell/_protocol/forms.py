@@ -9,6 +9,7 @@ from ..errors import OAuthError
 from .media_types import reads_as
 
 MAX_FIELDS = 32
+MAX_FIELDS_WITH_BOXES = 1024
 MAX_NAME_LENGTH = 128
 
 # Searched for, never matched as a whole: a search for one bad byte is linear whatever the input.
@@ -53,13 +54,13 @@ class Parameters:
         return frozenset(self._values)
 
 
-def parse_parameters(raw: bytes) -> Parameters:
+def parse_parameters(raw: bytes, *, most_fields: int = MAX_FIELDS) -> Parameters:
     """Read a form body or a query. Raises OAuthError `invalid_request` for whatever is not plainly one.
 
     `+` is a space and `;` part of a value. Control characters are refused in names and values, however they are
     spelled; so are raw bytes outside ASCII, and anything that is not UTF-8 after decoding.
     """
-    if raw.count(b"&") >= MAX_FIELDS:
+    if raw.count(b"&") >= most_fields:
         raise OAuthError("invalid_request", "The request has too many parameters.")
     values: dict[str, list[str]] = {}
     if _REFUSED.search(raw):
