@@ -13,7 +13,7 @@ from .. import OAuthHelpers
 from ..crypto import PasswordHasher, SecretKey
 from ..errors import ConfigurationError, OAuthError, StoreUnavailable
 from ..store import AccountStore
-from . import account, assets, authorizing, consenting, signing
+from . import account, admin, assets, authorizing, consenting, signing
 from .answers import Refusal, head
 from .branding import Branding
 from .problems import answer_to
@@ -28,9 +28,9 @@ class SignIn:
     """Sign-in and consent, as the `default_handler` of an `OAuthProvider`, or inside it.
 
     `store` and `secret_key` are those of the provider. It serves the authorization endpoint, `/signin`, `/consent`,
-    `/signout` and `/signin.css`; everything else goes to `fallback`. `branding` changes how the pages look and what
-    they say, `upstreams` are those to sign in with elsewhere, and without `passwords` that is the only way. Raises
-    ConfigurationError.
+    `/signout`, `/signin.css`, the pages below `/account`, and for users who are operators those below `/admin`;
+    everything else goes to `fallback`. `branding` changes how the pages look and what they say, `upstreams` are those
+    to sign in with elsewhere, and without `passwords` that is the only way. Raises ConfigurationError.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class SignIn:
         """Serve one ASGI scope."""
         if scope["type"] == "http":
             site = self._site_of(scope)
-            handlers = self._routes.get(site.oauth.route_path(scope))
+            route = site.oauth.route_path(scope)
+            handlers = self._routes.get(route) or await _operator_page(site, route, scope)
             if handlers is not None or self._fallback is None:
                 return await _serve(site, handlers, scope, receive, send)
         if self._fallback is not None:
@@ -97,9 +98,20 @@ def _routes(authorize_endpoint: str, upstreams: Sequence[Upstream]) -> Routes:
         routes.update(module.ROUTES)
     for upstream in upstreams:
         routes.update(upstream.routes())
-    if authorize_endpoint in routes:
+    if authorize_endpoint in routes or authorize_endpoint in admin.ROUTES:
         raise ConfigurationError("authorize_endpoint", f"{authorize_endpoint} is a page of grantwell.signin.")
     return routes | {authorize_endpoint: {"GET": authorizing.begin}}
+
+
+async def _operator_page(site: Site, route: str, scope: Scope) -> Mapping[str, Handler] | None:
+    """An operator page, for an operator. To everybody else there is none: what answers is what answers elsewhere."""
+    if route not in admin.ROUTES:
+        return None
+    try:
+        session = await site.sessions.find(Request(scope).headers.getlist("cookie"), int(site.settings.clock()))
+        return admin.ROUTES[route] if await admin.is_operator(site, session) else None
+    except StoreUnavailable:
+        return None
 
 
 async def _serve(

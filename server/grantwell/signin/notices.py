@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from ..crypto import MacField
 from ..records import Session
@@ -25,10 +27,12 @@ class Notice:
         return f"notice.{self.name}.{'one' if self.count == 1 else 'other'}"
 
 
-def leading_to(site: Site, session: Session, route: str, name: str, count: int = 1) -> str:
-    """The address of a page that says that something was done."""
+def leading_to(
+    site: Site, session: Session, route: str, name: str, count: int = 1, parameters: Mapping[str, str] | None = None
+) -> str:
+    """The address of a page, with the parameters that it takes, that says that something was done."""
     token = site.keyring.csrf_token(_fields(session, name, count))
-    return f"{site.path(route)}?done={name}-{count}-{token}"
+    return f"{site.path(route)}?{urlencode({**(parameters or {}), 'done': f'{name}-{count}-{token}'})}"
 
 
 def notice_in(site: Site, session: Session, text: str) -> Notice | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .account_texts import ACCOUNT_TEXTS
+from .admin_texts import ADMIN_TEXTS
 
 TEXTS: Mapping[str, str] = {
     # The language of the texts, as BCP 47 has it, and which way it runs: ltr or rtl.
@@ -180,4 +181,5 @@ TEXTS: Mapping[str, str] = {
         "makers what stands below."
     ),
     **ACCOUNT_TEXTS,
+    **ADMIN_TEXTS,
 }

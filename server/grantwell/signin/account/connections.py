@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from ..answers import Refusal, redirect
+from ..framing import framed
 from ..granted import connections
 from ..notices import leading_to
 from ..people import Person, for_people, form_token, require_form
 from ..visits import Routes, Site, Visit
-from .page import account_page
 
 _PER_PAGE = 20
 _MOST_COUNTED = 1000
@@ -22,11 +22,12 @@ async def show(site: Site, visit: Visit, person: Person) -> Response:
         found = await site.oauth.list_user_grants(person.user_id, limit=_PER_PAGE, cursor=query.get("after"))
     except ValueError as error:
         raise Refusal(400, "bad_address") from error
-    return account_page(
+    return framed(
         site,
         person,
-        "connections",
+        "account/connections.html",
         query,
+        here="/account/connections",
         connections=await connections(site, found.items),
         tokens={grant.grant_id: form_token(site, person, "end_connection", grant.grant_id) for grant in found.items},
         is_first_page="after" not in query,
@@ -50,11 +51,12 @@ async def ask(site: Site, visit: Visit, person: Person) -> Response:
     # Whether there is such a client is only for those whom it has access to.
     client = await site.oauth.lookup_client(client_id) if client_id is not None and found.items else None
     used = [grant.last_used_at for grant in found.items if grant.last_used_at is not None]
-    return account_page(
+    return framed(
         site,
         person,
-        "end_connections",
+        "account/end_connections.html",
         query,
+        here="/account/connections",
         client_id=client_id,
         client=client,
         count=len(found.items),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from ..framing import framed
 from ..people import Person, for_people
 from ..visits import Routes, Site, Visit
-from .page import account_page
 
 _MOST_COUNTED = 100
 
@@ -17,11 +17,12 @@ async def show(site: Site, visit: Visit, person: Person) -> Response:
     user = await site.accounts.get(person.user_id)
     grants = await site.oauth.list_user_grants(person.user_id, limit=_MOST_COUNTED)
     sessions = await site.sessions.of_user(person.user_id, visit.now)
-    return account_page(
+    return framed(
         site,
         person,
-        "overview",
+        "account/overview.html",
         query,
+        here="/account",
         name=None if user is None else user.name,
         is_admin=user is not None and user.is_admin,
         has_password=user is not None and user.password_hash != "",

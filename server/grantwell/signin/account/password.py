@@ -9,10 +9,10 @@ from starlette.responses import Response
 from ...errors import StoreUnavailable
 from ..accounts import MIN_PASSWORD_CHARACTERS
 from ..answers import Refusal, redirect
+from ..framing import framed
 from ..notices import leading_to
 from ..people import Person, for_people, form_token, require_form
 from ..visits import FAILED_SIGN_INS, Routes, Site, Visit
-from .page import account_page
 
 log = logging.getLogger("grantwell")
 
@@ -58,11 +58,12 @@ async def _page(site: Site, person: Person, *, problem: str | None = None, statu
     user = await site.accounts.get(person.user_id)
     if user is None:
         raise Refusal(403, "signed_out")
-    return account_page(
+    return framed(
         site,
         person,
-        "password",
+        "account/password.html",
         {},
+        here="/account/password",
         status=status,
         headers={"Retry-After": str(FAILED_SIGN_INS.window)} if status == 429 else None,
         problem=problem,

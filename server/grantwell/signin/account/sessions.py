@@ -6,11 +6,11 @@ from starlette.responses import Response
 
 from ...crypto import equal
 from ..answers import Refusal, redirect
+from ..framing import framed
 from ..notices import leading_to
 from ..people import Person, for_people, form_token, require_form
 from ..user_agents import browser_of
 from ..visits import Routes, Site, Visit
-from .page import account_page
 
 
 async def show(site: Site, visit: Visit, person: Person) -> Response:
@@ -18,11 +18,12 @@ async def show(site: Site, visit: Visit, person: Person) -> Response:
     query = visit.query("done")
     sessions = await site.sessions.of_user(person.user_id, visit.now)
     others = [session for session in sessions if not equal(session.digest, person.session.digest)]
-    return account_page(
+    return framed(
         site,
         person,
-        "sessions",
+        "account/sessions.html",
         query,
+        here="/account/sessions",
         sessions=[
             {
                 "browser": browser_of(session.user_agent),

@@ -1,0 +1,17 @@
+"""The pages of an operator: clients, grants and users. To everybody else, there are no such pages."""
+
+from ..visits import Routes
+from . import client_deletion, clients, ending, grants, overview, user_access, users
+from .access import is_operator
+
+ROUTES: Routes = {
+    **overview.ROUTES,
+    **clients.ROUTES,
+    **client_deletion.ROUTES,
+    **grants.ROUTES,
+    **ending.ROUTES,
+    **users.ROUTES,
+    **user_access.ROUTES,
+}
+
+__all__ = ["ROUTES", "is_operator"]
