@@ -43,7 +43,7 @@ def docs(chromium: Browser, library: Path) -> Iterator[Page]:
 
 @pytest.mark.requirement("G-626")
 def test_the_authorize_button_signs_in_and_the_page_calls_the_api(docs: Page, tmp_path: Path) -> None:
-    with served_example("fastapi_app", tmp_path) as origin:
+    with served_example("fastapi_app", tmp_path, "alice") as origin:
         docs.goto(f"{origin}/docs")
         docs.get_by_role("button", name="Authorize").first.click()
         with docs.expect_popup() as opened:

@@ -9,19 +9,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from tests.cli.processes import environment, run
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
-USERS = ("alice", "bob")
 
+_START_SECONDS = 100
 _STOP_SECONDS = 20
 
 
-def made_database(name: str, folder: Path) -> None:
-    """Make the database of an example with its users, whose password is `PASSWORD`."""
+def made_database(name: str, folder: Path, *users: str) -> None:
+    """Make the database of an example with these users, whose password is `PASSWORD`."""
     database = f"sqlite+aiosqlite:///{folder / name}.db"
-    for words in (["migrate"], *(["users", "add", user] for user in USERS)):
+    for words in (["migrate"], *(["users", "add", user] for user in users)):
         done = run(folder, *words, "--database-url", database, GRANTWELL_PASSWORD=PASSWORD)
         assert done.returncode == 0, done.stderr
 
@@ -42,8 +44,9 @@ def served(
 ) -> Iterator[Path]:
     """Serve `module:attribute` at this socket while the body runs; gives the file that its log goes to.
 
-    The process inherits the socket, which listens already: nobody has to wait until it is up.
+    The process inherits the socket, which listens already: the first request waits until the server is up.
     """
+    origin = origin_of(sock)
     log = folder / f"{target.replace(':', '-')}.log"
     with sock, log.open("w") as stderr:
         process = subprocess.Popen(
@@ -56,6 +59,10 @@ def served(
             pass_fds=[sock.fileno()],
         )
     try:
+        try:
+            httpx.get(origin, timeout=_START_SECONDS)
+        except httpx.HTTPError as error:
+            raise RuntimeError(f"{target} does not answer:\n{log.read_text()}") from error
         yield log
     finally:
         process.terminate()
@@ -68,10 +75,10 @@ def served(
 
 
 @contextmanager
-def served_example(name: str, folder: Path, **settings: str) -> Iterator[str]:
+def served_example(name: str, folder: Path, *users: str) -> Iterator[str]:
     """Serve an example with a database of its own while the body runs; gives its origin."""
-    made_database(name, folder)
+    made_database(name, folder, *users)
     sock = listener()
     origin = origin_of(sock)
-    with served(f"examples.{name}:app", folder, sock, settings={"ISSUER": origin} | settings):
+    with served(f"examples.{name}:app", folder, sock, settings={"ISSUER": origin}):
         yield origin

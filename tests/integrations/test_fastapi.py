@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Security
+from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from grantwell import Principal
+from grantwell import OAuthProvider, Principal, Resource
 from grantwell.integrations.fastapi import OAuth, add_docs
+from grantwell_pytest.tokens import AsyncOAuth
+from grantwell_pytest.tokens import OAuth as OAuthOfTests
 from tests.docs.first_client import bearer, tokens_for
 from tests.integrations.own_process import ISSUER, World, Yes, provider_with
 from tests.integrations.running import PASSWORD, served_example
@@ -100,6 +103,29 @@ async def test_a_refusal_names_every_scope_that_the_operation_needs() -> None:
 
 
 @pytest.mark.requirement("G-625")
+def test_a_websocket_demands_its_scopes_before_it_is_open() -> None:
+    api, tokens = FastAPI(), OAuthOfTests(AsyncOAuth())
+
+    @api.websocket("/api/updates")
+    async def updates(socket: WebSocket, who: Annotated[Principal, Security(oauth, scopes=["notes:read"])]) -> None:
+        await socket.accept()
+        await socket.send_text(who.identity)
+        await socket.close()
+
+    resources = {"/api": Resource(scopes=SCOPES)}
+    issuer = "https://api.test"
+    app = OAuthProvider(issuer=issuer, api_handlers={"/api": api}, resources=resources, **tokens.parts)
+    client = TestClient(tokens.use(app), base_url=issuer)
+    with client.websocket_connect("/api/updates", headers=tokens.headers("alice", ["notes:read"])) as socket:
+        assert socket.receive_text() == "alice"
+    writer = tokens.headers("alice", ["notes:write"])
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/api/updates", headers=writer):
+        pass
+    assert refused.value.status_code == 403
+    assert 'scope="notes:read"' in refused.value.headers["www-authenticate"]
+
+
+@pytest.mark.requirement("G-625")
 async def test_outside_of_the_protected_prefixes_nobody_is_let_in() -> None:
     api = application()
     async with provider_with("/api", api, SCOPES, default=api) as world:
@@ -131,7 +157,7 @@ def test_openapi_tells_where_to_authorize_and_what_each_operation_needs() -> Non
 
 @pytest.mark.requirement("G-625", "S-102")
 async def test_the_example_serves_a_client_that_discovers_it(tmp_path: Path) -> None:
-    with served_example("fastapi_app", tmp_path) as origin:
+    with served_example("fastapi_app", tmp_path, "alice") as origin:
         async with httpx.AsyncClient(base_url=origin) as http, Person("alice", PASSWORD) as alice:
             full = await tokens_for(http, alice)
             written = await http.post("/api/notes", params={"text": "milk"}, headers=bearer(full))
@@ -146,7 +172,7 @@ async def test_the_example_serves_a_client_that_discovers_it(tmp_path: Path) -> 
 @pytest.mark.requirement("G-626")
 async def test_the_page_of_the_docs_is_a_client_that_gets_a_token(tmp_path: Path) -> None:
     """By hand what Swagger UI does; `test_swagger.py` lets it do it."""
-    with served_example("fastapi_app", tmp_path) as origin:
+    with served_example("fastapi_app", tmp_path, "alice") as origin:
         async with httpx.AsyncClient(base_url=origin) as http, Person("alice", PASSWORD) as alice:
             page = (await http.get("/docs")).raise_for_status().text
             assert '"clientId": "docs"' in page

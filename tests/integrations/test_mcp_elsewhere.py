@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from grantwell import OAuthError
-from grantwell.integrations.fastmcp import RemoteGrantwell, get_access_token
+from grantwell.integrations.fastmcp import Grantwell, RemoteGrantwell, get_access_token
 from grantwell.integrations.mcp import RemoteTokenVerifier
 from grantwell.testing import FrozenClock
 from tests.cli.processes import run
@@ -21,7 +21,7 @@ from tests.integrations.running import PASSWORD, listener, made_database, origin
 from tests.interop.person import Person
 from tests.interop.sdk_client import Memory, session
 from tests.interop.test_mcp import ACCEPT, CALL
-from tests.resource.place import CLIENT, Issuer, running_issuer
+from tests.resource.place import CLIENT, Issuer, running_issuer, running_place
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ def _credentials(folder: Path, resource: str) -> dict[str, str]:
 
 @pytest.mark.requirement("G-623", "S-123")
 async def test_an_mcp_server_in_another_process_asks_about_the_tokens_of_its_callers(tmp_path: Path) -> None:
-    made_database("mcp_elsewhere", tmp_path)
+    made_database("mcp_elsewhere", tmp_path, "alice")
     issuing, serving = listener(), listener()
     settings = {"ISSUER": origin_of(issuing), "RESOURCE": f"{origin_of(serving)}/mcp"}
     settings |= _credentials(tmp_path, settings["RESOURCE"])
@@ -154,3 +154,31 @@ async def test_fastmcp_by_itself_tells_where_its_tokens_come_from_and_what_it_ne
             refused = await http.post("/mcp", json=CALL, headers=ACCEPT | {"Authorization": f"Bearer {narrow}"})
             assert refused.status_code == 403
         await auth.close()
+
+
+@pytest.mark.requirement("G-620", "G-622")
+async def test_a_server_behind_the_guard_of_a_resource_server_knows_its_caller_too() -> None:
+    mcp: FastMCP[Any] = FastMCP("tools", auth=Grantwell(scopes=["files:read"]))
+
+    @mcp.tool
+    def whoami() -> list[str | None]:
+        """Who calls."""
+        token = get_access_token()
+        return [] if token is None else [token.subject, token.resource, token.claims["props"]["color"]]
+
+    call = CALL | {"params": {"name": "whoami", "arguments": {}}}
+    app = mcp.http_app(path="/api", stateless_http=True, json_response=True)
+    headers = ACCEPT | {"MCP-Protocol-Version": "2025-06-18"}
+    async with running_place(app) as place:
+        answer = await place.call(place.issuer.token("u1"), method="POST", json=call, headers=headers)
+        told = answer.raise_for_status().json()["result"]["structuredContent"]["result"]
+        assert told == ["u1", "https://files.test/api", "teal"]
+        writer = place.issuer.token("u1", scope="files:write")
+        assert (await place.call(writer, method="POST", json=call, headers=headers)).status_code == 403
+    # The same without anybody in front: no call gets through.
+    async with (
+        app.lifespan(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="https://files.test") as alone,
+    ):
+        with pytest.raises(LookupError, match="not behind a guard"):
+            await alone.post("/api", json=call, headers=headers | {"Authorization": "Bearer made-up"})

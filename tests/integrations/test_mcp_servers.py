@@ -41,7 +41,7 @@ INITIALIZE = {
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 async def test_a_tool_of_the_sdk_gets_the_access_token_of_its_caller(tmp_path: Path, mode: str) -> None:
     memory = Memory()
-    with served_example("mcp_server", tmp_path) as origin:
+    with served_example("mcp_server", tmp_path, "alice") as origin:
         async with Person("alice", PASSWORD) as alice, session(f"{origin}/mcp", alice, memory, mode) as client:
             told = await client.call_tool("whoami", {})
     assert memory.client is not None
@@ -50,7 +50,7 @@ async def test_a_tool_of_the_sdk_gets_the_access_token_of_its_caller(tmp_path: P
 
 @pytest.mark.requirement("G-621", "S-088")
 async def test_a_session_answers_nobody_but_the_user_who_began_it(tmp_path: Path) -> None:
-    with served_example("mcp_server", tmp_path) as origin:
+    with served_example("mcp_server", tmp_path, "alice", "bob") as origin:
         async with (
             httpx.AsyncClient(base_url=origin, headers=ACCEPT) as http,
             Person("alice", PASSWORD) as alice,
@@ -68,7 +68,7 @@ async def test_a_session_answers_nobody_but_the_user_who_began_it(tmp_path: Path
 @pytest.mark.requirement("G-622")
 async def test_fastmcp_knows_the_caller_and_hides_what_the_token_is_not_good_for(tmp_path: Path) -> None:
     memory = Memory()
-    with served_example("fastmcp_server", tmp_path) as origin:
+    with served_example("fastmcp_server", tmp_path, "alice") as origin:
         async with Person("alice", PASSWORD) as alice:
             async with session(f"{origin}/mcp", alice, memory, "legacy") as client:
                 assert {tool.name for tool in (await client.list_tools()).tools} == {"read_notes", "add_note"}

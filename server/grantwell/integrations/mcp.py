@@ -28,7 +28,6 @@ __all__ = [
     "GuardedTokenVerifier",
     "RemoteTokenVerifier",
     "User",
-    "access_token",
     "get_access_token",
 ]
 
@@ -65,7 +64,7 @@ class Authenticated:
             refusal = OAuthError("insufficient_scope", headers=error.headers)
             await send_answer(challenge_answer(call.resource, refusal), scope, receive, send)
             return
-        token = access_token(call, _credential(scope))
+        token = _guarded_token(call, _credential(scope))
         await self._app({**scope, "user": User(principal, token)}, receive, send)
 
 
@@ -77,7 +76,7 @@ class GuardedTokenVerifier:
 
     async def verify_token(self, token: str) -> AccessToken:
         """What the guard found out about the token. Raises LookupError for a call that did not come through it."""
-        return access_token(_guarded_call(), token)
+        return _guarded_token(_guarded_call(), token)
 
 
 class RemoteTokenVerifier:
@@ -138,8 +137,8 @@ class RemoteTokenVerifier:
         await self._tokens.close()
 
 
-def access_token(call: Call, token: str) -> AccessToken:
-    """The SDK's access token for a protected call; `scopes` are those of the token and those that they imply."""
+def _guarded_token(call: Call, token: str) -> AccessToken:
+    """The SDK's access token of a protected call; `scopes` are those of the token and those that they imply."""
     scopes = call.resource.with_implied(call.principal.scopes)
     return _described(call.principal, token, scopes, call.resource.identifier, {})
 
