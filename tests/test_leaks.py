@@ -10,13 +10,14 @@ import secrets
 import socket
 import sqlite3
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
@@ -220,16 +221,25 @@ async def test_no_value_in_the_database_revokes_anything(tmp_path: Path) -> None
         await assert_still_good(place, loot)
 
 
-@requirement("A-319", "A-321", "S-090", "S-465", "S-466", "C-239")
+@requirement("A-319", "A-321", "S-090", "S-465", "S-466", "C-239", "G-503")
 async def test_nothing_secret_is_in_the_files_or_in_the_logs(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for limit in ("MOST_A_MINUTE", "MOST_A_MINUTE_FROM_A_NETWORK"):
+        monkeypatch.setattr(f"grantwell._flows.audit.{limit}", 100_000)
     caplog.set_level(logging.DEBUG)
     for name in ("sqlalchemy.engine", "sqlalchemy.pool", "aiosqlite"):
         caplog.set_level(logging.DEBUG, logger=name)
     async with running_place(new_store("sqlite", tmp_path), secret_key=KEY) as place:
         loot = await a_day(place)
         await provoke(place, loot)
+        # At DEBUG the driver tells what it looks up, which is now what others send in the place of an id.
+        with caplog.at_level(logging.INFO, logger="aiosqlite"):
+            await ask_with_secrets_in_the_wrong_places(place, loot)
+        events = await place.world.provider.helpers.list_events(limit=1000)
         during = files_of(tmp_path)
         await place.world.provider.helpers.revoke_user_grants(USER)
         await place.world.provider.helpers.purge_expired()
@@ -239,6 +249,9 @@ async def test_nothing_secret_is_in_the_files_or_in_the_logs(
     lines = [r for r in caplog.records if not r.name.startswith(("httpx", "httpcore"))]
     said = "\n".join(f"{record.getMessage()} {record.exc_info and record.exc_text}" for record in lines)
     assert "code_exchanged" in said
+    kept = Counter(event.name for event in events.items)
+    assert kept["refused"] > 5 * len(loot.secret), "every refusal was looked at"
+    assert {"grant_issued", "code_exchanged", "token_refreshed", "signed_in", "sign_in_failed"} <= set(kept)
     assert "INSERT INTO" in said, "the driver was listened to as well"
     places = {
         **during,
@@ -288,6 +301,25 @@ async def provoke(place: Place, loot: Loot) -> None:
     browser: Browser = place.browser()
     await browser.sign_in(username=PASSWORD, password=loot.cookie)
     await world.http.get("/signin", headers={"Cookie": f"{COOKIE}={loot.cookie}; x={loot.code}"})
+
+
+async def ask_with_secrets_in_the_wrong_places(place: Place, loot: Loot) -> None:
+    """As a client that is wrong, or wants to be helped with its logs, may send them."""
+    world = place.world
+    tokens = [
+        value for name, value in loot.secret.items() if not name.startswith(("password", "wrong", "canary", "upper"))
+    ]
+    for value in tokens:
+        wrongs: list[dict[str, Any]] = [
+            {"client_id": value},
+            {"redirect_uri": f"https://u:{value}@c1.test/cb"},
+            {"redirect_uri": f"https://c1.test/{quote(value, safe='')}?code={value}#{value}"},
+            {"scope": f"read {value} {value}", "resource": f"https://as.test/{value}"},
+            {"scope": "x" * 780 + " " + value, "prompt": value},
+        ]
+        for wrong in wrongs:
+            await world.authorize(loot.public, **wrong)
+            await world.http.post("/token", data={"grant_type": value} | wrong)
 
 
 @requirement("A-331", "A-330", "S-125", "A-319")

@@ -73,6 +73,7 @@ class Settings:
     refresh_token_idle_ttl: int | None
     refresh_replay_window: int
     callback_timeout: float
+    event_ttl: int | None
     unused_client_ttl: int | None
     max_unused_clients: int | None
     require_initial_access_token: bool
@@ -129,6 +130,7 @@ def configure(
     refresh_token_idle_ttl: int | None = None,
     refresh_replay_window: int = 60,
     callback_timeout: float = 10.0,
+    event_ttl: int | None = 90 * DAY,
     unused_client_ttl: int | None = 90 * DAY,
     max_unused_clients: int | None = 1000,
     require_initial_access_token: bool = False,
@@ -184,6 +186,7 @@ def configure(
         ),
         refresh_replay_window=_seconds("refresh_replay_window", refresh_replay_window, 0, 600),
         callback_timeout=_timeout(callback_timeout),
+        event_ttl=None if event_ttl is None else _seconds("event_ttl", event_ttl, 1, MAX_TTL),
         unused_client_ttl=None
         if unused_client_ttl is None
         else _seconds("unused_client_ttl", unused_client_ttl, 1, MAX_TTL),

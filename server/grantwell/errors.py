@@ -69,7 +69,8 @@ class OAuthError(GrantwellError):
     """An error answer as RFC 6749 section 5.2 has it.
 
     `code` and `description` go to the client; `reason` and `client_id` go only to the log and to `on_error`. `status`
-    is the HTTP status and `headers` are sent with it; both have the usual values for the code when not given. A
+    is the HTTP status and `headers` are sent with it; both have the usual values for the code when not given. `inputs`
+    is what of the request may be kept, `reference` under what it was kept (`OAuthHelpers.note_refusal`). A
     `token_exchange_callback` raises it to answer the client: `invalid_grant` from there also revokes the grant.
     """
 
@@ -91,6 +92,8 @@ class OAuthError(GrantwellError):
             self.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
         self.reason = reason
         self.client_id: str | None = None
+        self.inputs: Mapping[str, str] = {}
+        self.reference = ""
         super().__init__(f"{self.code}: {self.description}")
 
 

@@ -175,6 +175,7 @@ class ErrorEvent:
     """An error answer is about to be sent; `on_error` may return an OAuthError to be sent in its place, or None.
 
     `reason` is the text the client is not told. `endpoint` is the path of the endpoint or the protected prefix.
+    `reference` is that of `grantwell explain`; empty for a protected call, of which no refusal is kept.
     """
 
     endpoint: str
@@ -183,6 +184,7 @@ class ErrorEvent:
     status: int
     reason: str
     client_id: str | None
+    reference: str = ""
 
 
 TokenExchangeCallback = Hook[TokenExchange, TokenExchangeResult | None]

@@ -70,6 +70,7 @@ class OAuthProvider:
         refresh_token_idle_ttl: int | None = None,
         refresh_replay_window: int = 60,
         callback_timeout: float = 10.0,
+        event_ttl: int | None = 90 * DAY,
         unused_client_ttl: int | None = 90 * DAY,
         max_unused_clients: int | None = 1000,
         require_initial_access_token: bool = False,
@@ -106,6 +107,7 @@ class OAuthProvider:
             refresh_token_idle_ttl=refresh_token_idle_ttl,
             refresh_replay_window=refresh_replay_window,
             callback_timeout=callback_timeout,
+            event_ttl=event_ttl,
             unused_client_ttl=unused_client_ttl,
             max_unused_clients=max_unused_clients,
             require_initial_access_token=require_initial_access_token,
@@ -170,6 +172,7 @@ class OAuthProvider:
             self._guard.open_calls.close()
             await self._endpoints.drain()
             await self._context.uses.flush(self._context.store)
+            await self._context.audit.close(self._context.store)
             self._is_open = False
             await self._context.store.close()
 

@@ -168,7 +168,7 @@ async def purge_expired(context: Context, *, limit: int) -> PurgeResult:
 async def purge_step(context: Context, *, limit: int) -> PurgeResult:
     """The same, which nobody is told of."""
     now = context.now()
-    unused_ttl = context.settings.unused_client_ttl
+    unused_ttl, event_ttl = context.settings.unused_client_ttl, context.settings.event_ttl
     return await context.store.purge(
         Purge(
             now=now,
@@ -176,5 +176,6 @@ async def purge_step(context: Context, *, limit: int) -> PurgeResult:
             unused_since=None if unused_ttl is None else now - unused_ttl,
             never_used_since=None if unused_ttl is None else now - min(unused_ttl, DAY),
             limit=limit,
+            events_before=None if event_ttl is None else now - event_ttl,
         )
     )

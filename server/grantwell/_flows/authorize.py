@@ -256,7 +256,14 @@ async def complete(
     if outcome == "interaction_closed":
         raise AuthorizationError("invalid_request", "This request was answered before, or has run out.")
     context.uses.note_client(context.store, request.client_id, request.client.last_used_at, now)
-    await context.tell("grant_issued", now, client_id=request.client_id, user_id=user_id, grant_id=grant.grant_id)
+    await context.tell(
+        "grant_issued",
+        now,
+        client_id=request.client_id,
+        user_id=user_id,
+        grant_id=grant.grant_id,
+        actor=f"user:{user_id}",
+    )
     return location
 
 
@@ -296,7 +303,8 @@ def _pending_grant(
 async def deny(context: Context, request: AuthorizationRequest, *, user_id: str | None) -> str:
     """Refuse a request in the user's name; returns the URL that tells the client (`access_denied`)."""
     await _still_valid(context, request)
-    await context.tell("grant_denied", context.now(), client_id=request.client_id, user_id=user_id)
+    actor = None if user_id is None else f"user:{user_id}"
+    await context.tell("grant_denied", context.now(), client_id=request.client_id, user_id=user_id, actor=actor)
     error = OAuthError("access_denied")
     return _error_url(context.settings, request.redirect_uri, error, request.state)
 

@@ -167,6 +167,7 @@ async def _refuse(context: Context, event: TokenExchange, lease: Lease, error: O
         user_id=event.user_id,
         grant_id=event.grant_id,
         reason="callback_refused",
+        actor="",
     )
 
 

@@ -137,7 +137,10 @@ async def authenticate(context: Context, sender: Sender, form: Parameters, now: 
     if presented.method != "none":
         await _count_failure(context, presented.client_id, sender, now)
     headers = basic_challenge() if presented.method == "client_secret_basic" else None
-    raise OAuthError("invalid_client", headers=headers, reason=reason)
+    error = OAuthError("invalid_client", headers=headers, reason=reason)
+    # It may stand in a header, and is not proven: for whoever looks into the refusal.
+    error.inputs = {"client_id": presented.client_id}
+    raise error
 
 
 async def _unproven(context: Context, client: Client, presented: PresentedClient, sender: Sender, now: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .. import hooks
 from .._outbound.cache import Cache
@@ -23,6 +25,7 @@ from ..hooks import (
 )
 from ..records import Client, Event
 from ..store import Store
+from .audit import Audit, new_event_id
 from .uses import Uses
 
 log = logging.getLogger("grantwell")
@@ -59,7 +62,10 @@ class Sender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The parts of one running server. `documents` and `key_sets` are what was fetched, by URL."""
+    """The parts of one running server. `documents` and `key_sets` are what was fetched, by URL.
+
+    `actor` and `address` are who does what is done with it, and from where, if that is not said with an event.
+    """
 
     settings: Settings
     store: Store
@@ -69,10 +75,18 @@ class Context:
     documents: Cache[Client]
     key_sets: Cache[FetchedKeys]
     uses: Uses = field(default_factory=Uses)
+    audit: Audit = field(default_factory=Audit)
+    actor: str = ""
+    address: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, store: Store, secret_key: SecretKey, hooks: Hooks) -> Context:
-        """The parts that follow from the settings. Raises ConfigurationError for a hook that would never be asked."""
+    def of(
+        cls, settings: Settings, store: Store, secret_key: SecretKey, hooks: Hooks, *, for_command: bool = False
+    ) -> Context:
+        """The parts that follow from the settings; a command is the operator's, and may end at any moment.
+
+        Raises ConfigurationError for a hook that would never be asked.
+        """
         if hooks.token_exchange_policy is not None and not settings.allow_token_exchange:
             raise ConfigurationError("token_exchange_policy", "needs allow_token_exchange=True.")
         own = [settings.issuer, *(resource.identifier for resource in settings.resources)]
@@ -88,11 +102,17 @@ class Context:
             ),
             documents=Cache(settings.clock),
             key_sets=Cache(settings.clock),
+            audit=Audit(at_once=for_command),
+            actor="operator" if for_command else "",
         )
 
     def now(self) -> int:
         """Whole seconds since 1970 UTC; read once a request, and once more after a callback has run."""
         return int(self.settings.clock())
+
+    def acting_as(self, actor: str, address: str | None) -> Context:
+        """The same, of which the events say who did it, and from where."""
+        return replace(self, actor=actor, address=address)
 
     async def tell(
         self,
@@ -103,13 +123,34 @@ class Context:
         user_id: str | None = None,
         grant_id: str | None = None,
         reason: str = "",
+        actor: str | None = None,
+        address: str | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Log an event that was committed and hand it to `on_event`, whose failure changes nothing."""
+        """Log an event that was committed, keep it, and hand it to `on_event`, whose failure changes nothing."""
         log.info("%s client=%r user=%r grant=%r reason=%r", name, client_id, user_id, grant_id, reason)
+        event = Event(
+            event_id=new_event_id(now),
+            name=name,
+            at=now,
+            client_id=client_id,
+            user_id=user_id,
+            grant_id=grant_id,
+            reason=reason,
+            actor=self.actor if actor is None else actor,
+            address=address or self.address,
+            details=details or {},
+        )
+        self.keep(event)
+        if self.audit.at_once:
+            await self.audit.flush(self.store)
         if self.hooks.on_event is None:
             return
-        event = Event(name=name, at=now, client_id=client_id, user_id=user_id, grant_id=grant_id, reason=reason)
         try:
             await hooks.call(self.hooks.on_event, event)
         except Exception:
             log.exception("on_event failed for %s", name)
+
+    def keep(self, event: Event) -> None:
+        """Let an event be found again, soon, and for `event_ttl`."""
+        self.audit.note(self.store, event)

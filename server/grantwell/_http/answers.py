@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from .. import hooks
+from .._flows import refusals
 from .._flows.context import Context
 from .._protocol.challenges import challenge
 from ..config import ProtectedResource
@@ -92,9 +93,20 @@ def rendered(error: OAuthError) -> Answer:
     return json_answer(_members(error), status=error.status, headers=_headers(error.headers))
 
 
-async def error_answer(context: Context, error: OAuthError, *, endpoint: str) -> Answer:
-    """An error answer, as `on_error` wants it; the reason goes to the log alone."""
-    return rendered(await reviewed(context, error, endpoint))
+async def error_answer(context: Context, error: OAuthError, *, endpoint: str, address: str | None = None) -> Answer:
+    """An error answer, as `on_error` wants it; the reason goes to the log, and is kept for the operator."""
+    error.reference = refusals.note(
+        context,
+        endpoint=endpoint,
+        code=error.code,
+        description=error.description,
+        reason=error.reason,
+        status=error.status,
+        client_id=error.client_id,
+        address=address,
+        inputs=error.inputs,
+    )
+    return rendered(await _replaced(context, error, endpoint))
 
 
 def challenge_answer(resource: ProtectedResource, error: OAuthError | ExternalTokenError) -> Answer:
@@ -130,6 +142,10 @@ def log_refusal(error: OAuthError, endpoint: str) -> None:
 async def reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuthError:
     """The error that is sent in the place of this one, which is logged: the same unless `on_error` wants another."""
     log_refusal(error, endpoint)
+    return await _replaced(context, error, endpoint)
+
+
+async def _replaced(context: Context, error: OAuthError, endpoint: str) -> OAuthError:
     if context.hooks.on_error is None:
         return error
     event = ErrorEvent(
@@ -139,6 +155,7 @@ async def reviewed(context: Context, error: OAuthError, endpoint: str) -> OAuthE
         status=error.status,
         reason=error.reason,
         client_id=error.client_id,
+        reference=error.reference,
     )
     try:
         replacement = await hooks.call(context.hooks.on_error, event)

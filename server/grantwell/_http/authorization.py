@@ -10,17 +10,17 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.types import Scope
 
-from .._flows import admin, authorize, exchange, initial_access
+from .._flows import admin, authorize, exchange, initial_access, refusals
 from .._flows.authorize import AuthorizationRequest
 from .._flows.bearer import opened_principal
 from .._flows.clients import find, without_credentials
-from .._flows.context import Context, log
-from .._protocol.forms import MAX_FIELDS, MAX_FIELDS_WITH_BOXES, parse_parameters
+from .._protocol.forms import MAX_FIELDS, MAX_FIELDS_WITH_BOXES, Parameters, parse_parameters
 from .._protocol.redirects import display_host, is_loopback
 from ..config import DAY, Settings
 from ..errors import AuthorizationError, OAuthError
 from ..records import Client, Grant, Principal, RevocationReason
 from ..store import ClientQuery, GrantQuery, InteractionKey, Page, PurgeResult
+from .event_operations import EventOperations
 from .requests import client_address, read_form, read_query, route_path
 
 
@@ -34,40 +34,51 @@ class TokenInfo:
     expires_at: int
 
 
-class OAuthHelpers:
+class OAuthHelpers(EventOperations):
     """The server's own operations, for the application around it; `request.state.oauth` in every wrapped application.
 
     All raise StoreUnavailable when the database does not answer.
     """
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     @property
     def settings(self) -> Settings:
         """The settings of this server, completed and checked."""
         return self._context.settings
 
+    def acting_as(self, actor: str, *, address: str | None = None) -> OAuthHelpers:
+        """The same operations, of which the events say who did it ("user:alice", "operator"), and from where."""
+        return OAuthHelpers(self._context.acting_as(actor, address))
+
     async def parse_authorization_request(self, request: Request) -> AuthorizationRequest:
         """Validate the request that a client sent the user's browser with (OAuth 2.1 section 4.1.1).
 
-        Raises AuthorizationError: send the browser to its `redirect_to`, or show the error where that is None.
+        Raises AuthorizationError: send the browser to its `redirect_to`, or show the error, with its `reference`,
+        where that is None.
         """
+        address = self.client_address(request)
+        inputs: Mapping[str, str] = {}
         try:
-            if request.method not in ("GET", "POST"):
-                raise OAuthError("invalid_request", "An authorization request is a GET or a POST.")
-            if request.method == "POST":
-                if request.scope["query_string"]:
-                    raise OAuthError("invalid_request", "A POST carries its parameters in the body alone.")
-                parameters = await read_form(request.scope, request.receive)
-            else:
-                parameters = parse_parameters(read_query(request.scope))
-            return _shown(await authorize.parse(self._context, parameters, self.client_address(request)))
+            parameters = await _parameters(request)
+            inputs = refusals.harmless_inputs(parameters)
+            return _shown(await authorize.parse(self._context, parameters, address))
+        except AuthorizationError as error:
+            error.reference = self._noted(error, inputs, address)
+            raise
         except OAuthError as error:
-            log.info("refused at %r: %s reason=%r", self.settings.authorize_endpoint, error.code, error.reason)
-            if isinstance(error, AuthorizationError):
-                raise
-            raise AuthorizationError(error.code, error.description, reason=error.reason) from error
+            refusal = AuthorizationError(error.code, error.description, reason=error.reason)
+            refusal.reference = self._noted(refusal, inputs, address)
+            raise refusal from error
+
+    def _noted(self, error: AuthorizationError, inputs: Mapping[str, str], address: str | None) -> str:
+        return self.note_refusal(
+            endpoint=self.settings.authorize_endpoint,
+            code=error.code,
+            description=error.description,
+            reason=error.reason,
+            status=error.status,
+            address=address,
+            inputs=inputs,
+        )
 
     async def load_authorization_request(self, encoded: str) -> AuthorizationRequest:
         """Read a request that was kept as `AuthorizationRequest.encoded()`.
@@ -278,6 +289,16 @@ class OAuthHelpers:
     async def purge_expired(self, *, limit: int = 200) -> PurgeResult:
         """One bounded step of housekeeping; call it again until the result is `done`."""
         return await admin.purge_expired(self._context, limit=limit)
+
+
+async def _parameters(request: Request) -> Parameters:
+    if request.method not in ("GET", "POST"):
+        raise OAuthError("invalid_request", "An authorization request is a GET or a POST.")
+    if request.method == "GET":
+        return parse_parameters(read_query(request.scope))
+    if request.scope["query_string"]:
+        raise OAuthError("invalid_request", "A POST carries its parameters in the body alone.")
+    return await read_form(request.scope, request.receive)
 
 
 def _shown(request: AuthorizationRequest) -> AuthorizationRequest:

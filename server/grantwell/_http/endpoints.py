@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -11,7 +12,9 @@ from starlette.types import Receive, Scope, Send
 from .._flows import introspect, manage, register, revoke, token
 from .._flows.context import Context, Sender
 from .._flows.issuance import TokenAnswer
+from .._flows.refusals import harmless_inputs, harmless_metadata
 from .._protocol.discovery import authorization_server_metadata, protected_resource_metadata
+from .._protocol.forms import Parameters
 from .._protocol.json_documents import is_json, parse_object
 from ..config import Settings
 from ..errors import ClientMetadataError, OAuthError, StoreUnavailable
@@ -29,6 +32,7 @@ from .answers import (
 from .requests import ClientDisconnected, client_address, header_text, header_values, read_body, read_form
 
 Endpoint = Callable[[Scope, Receive], Awaitable[Answer]]
+FormEndpoint = Callable[[Sender, Parameters], Awaitable[Answer]]
 
 WELL_KNOWN = "/.well-known/"
 _SERVER_METADATA = "/.well-known/oauth-authorization-server"
@@ -43,11 +47,11 @@ class Endpoints:
         self._context = context
         settings = context.settings
         self._posts: dict[str, Endpoint] = {
-            settings.token_endpoint: self._token,
-            settings.revocation_endpoint: self._revoke,
+            settings.token_endpoint: partial(self._with_form, self._token),
+            settings.revocation_endpoint: partial(self._with_form, self._revoke),
         }
         if settings.introspection_endpoint is not None:
-            self._posts[settings.introspection_endpoint] = self._introspect
+            self._posts[settings.introspection_endpoint] = partial(self._with_form, self._introspect)
         if settings.client_registration_endpoint is not None:
             self._posts[settings.client_registration_endpoint] = self._register
         self._managed = f"{settings.client_registration_endpoint}/" if settings.allow_client_management else None
@@ -86,14 +90,24 @@ class Endpoints:
                 return await endpoint(scope, receive)
             return await self._manage(self._managed_client(path) or "", scope, receive)
         except OAuthError as error:
-            return await error_answer(self._context, error, endpoint=path)
+            return await self._error(error, path, scope)
         except StoreUnavailable as error:
-            unavailable = OAuthError("temporarily_unavailable", reason=str(error))
-            return await error_answer(self._context, unavailable, endpoint=path)
+            return await self._error(OAuthError("temporarily_unavailable", reason=str(error)), path, scope)
 
-    async def _token(self, scope: Scope, receive: Receive) -> Answer:
+    async def _error(self, error: OAuthError, path: str, scope: Scope) -> Answer:
+        return await error_answer(self._context, error, endpoint=path, address=self._address(scope))
+
+    async def _with_form(self, endpoint: FormEndpoint, scope: Scope, receive: Receive) -> Answer:
+        """Answer a request whose body is a form; an error of it knows what of the form may be kept."""
         form = await read_form(scope, receive)
-        work = token.issue(self._context, self._sender(scope), form)
+        try:
+            return await endpoint(self._sender(scope), form)
+        except OAuthError as error:
+            error.inputs = {**harmless_inputs(form), **error.inputs}
+            raise
+
+    async def _token(self, sender: Sender, form: Parameters) -> Answer:
+        work = token.issue(self._for(sender), sender, form)
         if self._context.hooks.token_exchange is None:
             return json_answer((await work).members())
         # What the callback did upstream must reach the database, whether or not the client still waits for it.
@@ -113,38 +127,47 @@ class Endpoints:
         if not task.cancelled():
             task.exception()
 
-    async def _revoke(self, scope: Scope, receive: Receive) -> Answer:
-        form = await read_form(scope, receive)
-        await revoke.revoke(self._context, self._sender(scope), form)
+    async def _revoke(self, sender: Sender, form: Parameters) -> Answer:
+        await revoke.revoke(self._for(sender), sender, form)
         return empty_answer(200)
 
-    async def _introspect(self, scope: Scope, receive: Receive) -> Answer:
-        form = await read_form(scope, receive)
-        return json_answer(await introspect.introspect(self._context, self._sender(scope), form))
+    async def _introspect(self, sender: Sender, form: Parameters) -> Answer:
+        return json_answer(await introspect.introspect(self._context, sender, form))
 
     async def _register(self, scope: Scope, receive: Receive) -> Answer:
         document = await self._client_metadata(scope, receive)
-        answer = await register.register(self._context, document, _header_texts(scope), self._sender(scope))
+        sender = self._sender(scope)
+        try:
+            answer = await register.register(self._for(sender), document, _header_texts(scope), sender)
+        except OAuthError as error:
+            error.inputs = harmless_metadata(document)
+            raise
         return json_answer(answer, status=201)
 
     async def _manage(self, client_id: str, scope: Scope, receive: Receive) -> Answer:
         sender = self._sender(scope)
+        context = self._for(sender)
         match scope["method"]:
             case "GET":
-                return json_answer(await manage.read(self._context, client_id, sender))
+                return json_answer(await manage.read(context, client_id, sender))
             case "PUT":
                 document = await self._client_metadata(scope, receive)
                 headers = _header_texts(scope)
-                return json_answer(await manage.replace(self._context, client_id, document, headers, sender))
+                return json_answer(await manage.replace(context, client_id, document, headers, sender))
             case "DELETE":
-                await manage.delete(self._context, client_id, sender)
+                await manage.delete(context, client_id, sender)
                 return empty_answer(204)
             case _:
                 return method_not_allowed("GET, PUT, DELETE, OPTIONS")
 
+    def _for(self, sender: Sender) -> Context:
+        return self._context.acting_as("client", sender.address)
+
     def _sender(self, scope: Scope) -> Sender:
-        address = client_address(scope, self._context.settings.trusted_proxies)
-        return Sender(tuple(header_values(scope, b"authorization")), address)
+        return Sender(tuple(header_values(scope, b"authorization")), self._address(scope))
+
+    def _address(self, scope: Scope) -> str | None:
+        return client_address(scope, self._context.settings.trusted_proxies)
 
     async def _client_metadata(self, scope: Scope, receive: Receive) -> dict[str, Any]:
         if not is_json(header_text(scope, b"content-type")):

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
+from .. import OAuthHelpers
 from ..config import Clock
 from ..crypto import MAX_PASSWORD_BYTES, Keyring, MacField, PasswordHasher
 from ..errors import StoreUnavailable
@@ -26,7 +27,8 @@ class Accounts:
     """Users and their passwords, for the pages and for the command line; all raise StoreUnavailable.
 
     A user's id is the name they sign in with, in lower case, and the `user_id` of the grants they give. A row that
-    was written or altered by somebody without the deployment key is treated as absent; `delete` removes it.
+    was written or altered by somebody without the deployment key is treated as absent; `delete` removes it. What is
+    changed is told to `oauth`.
     """
 
     def __init__(
@@ -36,11 +38,18 @@ class Accounts:
         hasher: PasswordHasher | None = None,
         *,
         clock: Clock = time.time,
+        oauth: OAuthHelpers | None = None,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._hasher = hasher or PasswordHasher()
         self._clock = clock
+        self._oauth = oauth
+
+    def acting_as(self, actor: str, *, address: str | None = None) -> Accounts:
+        """The same, of which the events say who did it ("user:alice", "operator"), and from where."""
+        oauth = None if self._oauth is None else self._oauth.acting_as(actor, address=address)
+        return Accounts(self._store, self._keyring, self._hasher, clock=self._clock, oauth=oauth)
 
     async def add(self, user_id: str, password: str, *, is_admin: bool = False) -> User:
         """Add a user. Raises ValueError for an id that is taken or cannot be one, and for a password that cannot."""
@@ -69,7 +78,9 @@ class Accounts:
         if _UPSTREAM_USER_ID.fullmatch(user_id):
             raise ValueError(f"{user_id} signs in elsewhere, and has no password here")
         password_hash = await self._hasher.hash(_checked_password(password))
-        return await self._change(user_id, lambda user: replace(user, password_hash=password_hash), "password_changed")
+        user = await self._change(user_id, lambda user: replace(user, password_hash=password_hash), "password_changed")
+        await self._tell("password_changed", user)
+        return user
 
     async def change_password(self, user_id: str, current: str, new: str) -> User | None:
         """Change the password of an enabled user who knows it; their grants and sessions end.
@@ -89,27 +100,37 @@ class Accounts:
 
     async def enable(self, user_id: str) -> User:
         """Let a user sign in again. Raises LookupError."""
-        return await self._change(user_id, lambda user: replace(user, disabled_at=None), None)
+        user = await self._change(user_id, lambda user: replace(user, disabled_at=None), None)
+        await self._tell("user_enabled", user)
+        return user
 
     async def disable(self, user_id: str) -> User:
         """Keep a user out, at once: their grants and sessions end. Raises LookupError."""
         now = self._now()
-        return await self._change(
+        user = await self._change(
             user_id,
             lambda user: replace(user, disabled_at=now if user.disabled_at is None else user.disabled_at),
             "user_disabled",
         )
+        await self._tell("user_disabled", user)
+        return user
 
     async def set_admin(self, user_id: str, is_admin: bool) -> User:
         """Make a user an administrator, or one no more. Raises LookupError."""
-        return await self._change(user_id, lambda user: replace(user, is_admin=is_admin), None)
+        user = await self._change(user_id, lambda user: replace(user, is_admin=is_admin), None)
+        await self._tell("admin_changed", user, is_admin=is_admin)
+        return user
 
     async def delete(self, user_id: str) -> bool:
         """Delete a user; their grants and sessions end. False if there is none."""
         try:
-            return await self._store.delete_user(_known_user_id(user_id), self._now())
+            known = _known_user_id(user_id)
         except ValueError:
             return False
+        deleted = await self._store.delete_user(known, self._now())
+        if deleted and self._oauth is not None:
+            await self._oauth.tell("user_deleted", user_id=known)
+        return deleted
 
     async def authenticate(self, user_id: str, password: str) -> User | None:
         """The enabled user with this name and password. It takes as long when there is none.
@@ -158,7 +179,10 @@ class Accounts:
             name=name,
         )
         sealed = self._sealed(user)
-        return sealed if await self._store.add_user(sealed) else None
+        if not await self._store.add_user(sealed):
+            return None
+        await self._tell("user_added", sealed, is_admin=is_admin)
+        return sealed
 
     async def _hashed_anew(self, user: User, password: str) -> User:
         try:
@@ -178,6 +202,10 @@ class Accounts:
             if await self._store.replace_user(UserChange(user=changed, revokes=revokes, now=self._now())):
                 return changed
         raise StoreUnavailable("the user is being changed by others")
+
+    async def _tell(self, name: str, user: User, **details: bool) -> None:
+        if self._oauth is not None:
+            await self._oauth.tell(name, user_id=user.user_id, details=details)
 
     def _now(self) -> int:
         return int(self._clock())

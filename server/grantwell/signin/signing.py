@@ -54,13 +54,12 @@ async def sign_in(site: Site, visit: Visit) -> Response:
     address = site.oauth.client_address(visit.request)
     form = (await _form(site, session, pending, to))(username=name, failed=True)
     if not await site.throttle.allows(name.lower(), address, visit.now):
-        log.info("a sign-in was refused unseen: address=%r", address)
+        await _tell_failure(site, name, address, "too many failures; the password was not looked at")
         return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
     user = await site.accounts.authenticate(name, visit.form.get("password", ""))
     cookie = None if user is None else await begin_session(site, visit, session, user)
     if cookie is None:
-        # The name is not logged: people type passwords into that field.
-        log.info("a sign-in failed: address=%r", address)
+        await _tell_failure(site, name, address, "wrong name or password, or disabled")
         await site.throttle.count(name.lower(), address, visit.now)
         return page(form, status=403)
     await site.throttle.clear(name.lower(), address)
@@ -77,7 +76,9 @@ async def sign_out(site: Site, visit: Visit) -> Response:
     # Closed first, so that it cannot be answered by the one who leaves and by the one who comes.
     kept = pending if pending is not None and await site.interactions.close(pending, visit.now) else None
     removal = await site.sessions.end(session)
-    log.info("signed out: user=%r", session.user_id)
+    if session.user_id is not None:
+        address = site.oauth.client_address(visit.request)
+        await site.oauth.tell("signed_out", user_id=session.user_id, actor=f"user:{session.user_id}", address=address)
     if kept is None:
         return redirect(f"{site.path('/signin')}?signed_out=1", cookie=removal)
     successor, cookie = await site.sessions.begin(visit.now)
@@ -135,8 +136,21 @@ async def begin_session(
     if current is None or not equal(current.password_hash.encode(), user.password_hash.encode()):
         await site.sessions.end(session)
         return None
-    log.info("signed in: user=%r", user.user_id)
+    await site.oauth.tell(
+        "signed_in",
+        user_id=user.user_id,
+        actor=f"user:{user.user_id}",
+        address=session.address,
+        details={"user_agent": session.user_agent},
+    )
     return cookie
+
+
+async def _tell_failure(site: Site, name: str, address: str | None, reason: str) -> None:
+    # What is nobody's name is not kept: people type passwords into that field.
+    user = await site.accounts.get(name)
+    user_id = None if user is None else user.user_id
+    await site.oauth.tell("sign_in_failed", user_id=user_id, address=address, reason=reason)
 
 
 async def _form(site: Site, session: Session, pending: Pending | None, to: str) -> Callable[..., str]:

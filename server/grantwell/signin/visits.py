@@ -68,7 +68,7 @@ class Site:
         self.upstreams = tuple(upstreams)
         self.passwords = passwords
         self.keyring = Keyring(self.settings.issuer, secret_key)
-        self.accounts = Accounts(store, self.keyring, hasher, clock=self.settings.clock)
+        self.accounts = Accounts(store, self.keyring, hasher, clock=self.settings.clock, oauth=oauth)
         self.sessions = Sessions(store, self.keyring, secure=self.settings.issuer_url.is_https)
         self.interactions = Interactions(store, self.keyring)
         self.attempts = Interactions(store, self.keyring, "upstream")

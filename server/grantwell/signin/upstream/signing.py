@@ -89,11 +89,13 @@ async def _come_back(upstream: Upstream, site: Site, visit: Visit) -> Response:
     except UpstreamUnavailable as error:
         _refuse(upstream, "upstream_unavailable", error.reason, status=503)
     except NotAdmitted as error:
+        await _tell_failure(upstream, site, address, "upstream_not_admitted")
         _refuse(upstream, "upstream_not_admitted", error.reason)
     except UpstreamRefusal as error:
         if error.code == "access_denied":
             _refuse(upstream, "upstream_denied", str(error))
         await site.throttle.count(_way_back(upstream), address, visit.now)
+        await _tell_failure(upstream, site, address, "upstream_failed")
         _refuse(upstream, "upstream_failed", str(error))
     return await _sign_in(upstream, site, visit, session, goal, identity)
 
@@ -116,10 +118,18 @@ async def _sign_in(
     secret = None if identity.tokens is None else json.dumps(identity.tokens.members()).encode()
     cookie = None if user is None else await begin_session(site, visit, session, user, secret=secret)
     if cookie is None:
+        await _tell_failure(upstream, site, site.oauth.client_address(visit.request), "upstream_not_admitted", user_id)
         _refuse(upstream, "upstream_not_admitted", f"{user_id} is disabled, or the session ended meanwhile")
     if goal.interaction_id:
         return redirect(f"{site.path('/consent')}?i={goal.interaction_id}", cookie=cookie)
     return redirect(site.path(goal.to or "/signin"), cookie=cookie)
+
+
+async def _tell_failure(
+    upstream: Upstream, site: Site, address: str | None, problem: str, user_id: str | None = None
+) -> None:
+    details = {"upstream": upstream.name}
+    await site.oauth.tell("sign_in_failed", user_id=user_id, address=address, reason=problem, details=details)
 
 
 def _attempt(upstream: Upstream, site: Site, goal: Goal, state: str) -> Attempt:
