@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from grantwell_storage import MemoryStore
-from tests.signin.browser import USER, Browser, Place, form_of, interaction_of, read, running_place
+from tests.signin.browser import COOKIE, USER, Browser, Place, form_of, interaction_of, read, running_place
 from tests.wire.world import answer_parameters, parsed
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +50,19 @@ async def test_a_user_is_asked_again_however_often_they_allowed_before(place: Pl
         again = await browser.authorize(client, **changes)
         assert urlsplit(again.headers["location"]).path == "/consent"
     assert len(await place.grants()) == 1
+
+
+@pytest.mark.requirement("S-166")
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_what_was_decided_is_in_no_cookie(place: Place, browser: Browser, decision: str) -> None:
+    client = await place.client()
+    page = await browser.asked(client)
+    before = browser.cookie
+    answered = await browser.answer(page, decision)
+    assert "set-cookie" not in answered.headers
+    assert [(cookie.name, cookie.value) for cookie in browser.http.cookies.jar] == [(COOKIE, before)]
+    again = await browser.follow(await browser.authorize(client))
+    assert "/consent" in [action for action, _ in read(again).forms]
 
 
 @pytest.mark.requirement("A-233", "S-175")

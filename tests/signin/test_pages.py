@@ -46,11 +46,12 @@ async def test_a_name_is_a_name_whatever_is_in_it(payload: str) -> None:
     async with running_place(MemoryStore()) as place:
         browser = place.browser()
         client = await place.client(client_name=payload)
+        sign_in = await browser.follow(await browser.authorize(client))
         page = await browser.asked(client)
-        shown = read(page)
-        assert payload in shown.words
-        assert [action for action, _ in shown.forms] == ["/consent", "/signout"]
-        assert {tag for tag, _ in shown.elements} <= HARMLESS
+        for shown, forms in ((read(sign_in), ["/signin"]), (read(page), ["/consent", "/signout"])):
+            assert payload in shown.words
+            assert [action for action, _ in shown.forms] == forms
+            assert {tag for tag, _ in shown.elements} <= HARMLESS
 
 
 HARMLESS = {
