@@ -17,7 +17,7 @@ from tests.interop.javascript import install
 MakeWindow = Callable[..., Window]
 
 # An operation of the browser that takes longer than this has gone wrong.
-_MILLISECONDS = 20_000
+MILLISECONDS = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def new_window(chromium: Browser, demo: Demo) -> Iterator[MakeWindow]:
         context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, java_script_enabled=script
         )
-        context.set_default_timeout(_MILLISECONDS)
+        context.set_default_timeout(MILLISECONDS)
         window = Window(context, context.new_page(), demo.url)
         context.on("page", window.watch)
         window.watch(window.page)

@@ -241,7 +241,9 @@ async def test_the_pages_of_the_demonstration_run_and_reveal_nothing(office: Off
         _assert_forbidding(page)
         assert page.headers["cache-control"] == "no-store"
         assert (await office.http.get(path, headers={"Host": "attacker.test:8000"})).status_code == 421
-    assert (await office.http.get("/no-such-page")).status_code == 404
+    nothing = await office.http.get("/no-such-page")
+    assert nothing.status_code == 404
+    _assert_forbidding(nothing)
 
 
 @pytest.mark.requirement("G-640")

@@ -16,7 +16,7 @@ from ...signin import SignIn
 from ..readiness import STARTUP_FAILURE, Ready, announcing
 from .api import api
 from .notes import Notes
-from .pages import pages
+from .pages import not_found, pages
 
 log = logging.getLogger("grantwell")
 
@@ -63,7 +63,7 @@ def demo_provider(settings: DemoSettings) -> OAuthProvider:
 
         handlers["/mcp"] = mcp_server(settings.issuer, notes)
         resources["/mcp"] = Resource(name="Demo tools", scopes=_USE_TOOLS | _WRITE_NOTES)
-    site = Starlette(routes=pages(settings.issuer, has_mcp=has_mcp()))
+    site = Starlette(routes=pages(settings.issuer, has_mcp=has_mcp()), exception_handlers={404: not_found})
     return OAuthProvider(
         issuer=settings.issuer,
         store=store,

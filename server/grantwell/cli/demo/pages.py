@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -77,8 +78,13 @@ def pages(issuer: str, *, has_mcp: bool) -> list[Route]:
     return [Route("/", show_start), Route("/callback", show_callback), Route("/playground/{name}", _show_file)]
 
 
+async def not_found(request: Request, error: Exception) -> Response:
+    """The answer at an address where nothing is."""
+    return Response("There is nothing here. The playground is at /\n", 404, _HEADERS, "text/plain")
+
+
 async def _show_file(request: Request) -> Response:
     content, media_type = _FILES.get(request.path_params["name"], (b"", ""))
     if not media_type:
-        return Response("There is no such file.\n", 404, _HEADERS, "text/plain")
+        raise HTTPException(404)
     return Response(content, headers=_HEADERS | {"Content-Type": media_type, "Cache-Control": "no-cache"})
