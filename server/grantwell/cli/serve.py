@@ -22,15 +22,19 @@ from .sockets import bound_to, origin_of
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Serve the demonstration: an API, an MCP server, and a user `demo`.")
-@click.option("--host", help="The address to listen at.  [default: the configured one, or 127.0.0.1]")
+@click.option(
+    "--host", metavar="ADDRESS", help="The address to listen at.  [default: the configured one, or 127.0.0.1]"
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
+    metavar="N",
     help="The port to listen at; 0 takes one that is free.  [default: the configured one, or 8000]",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
+    metavar="N",
     help="How many processes serve.  [default: as configured, or 1]",
 )
 @click.option("--access-log/--no-access-log", default=None, help="Log each request, without its query.")

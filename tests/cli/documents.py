@@ -1,0 +1,72 @@
+"""What each command prints with `--json`: the members that are promised."""
+
+from __future__ import annotations
+
+_CLIENT = (
+    "client_id",
+    "client_id_issued_at",
+    "redirect_uris",
+    "grant_types",
+    "response_types",
+    "token_endpoint_auth_method",
+    "origin",
+    "last_used_at",
+)
+_GRANT = (
+    "grant_id",
+    "user_id",
+    "client_id",
+    "scopes",
+    "resources",
+    "redirect_uri",
+    "metadata",
+    "created_at",
+    "exchanged_at",
+    "expires_at",
+    "last_used_at",
+    "revoked_at",
+    "revoked_reason",
+    "state",
+)
+_USER = ("user_id", "name", "is_admin", "created_at", "disabled_at")
+
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "config check": ("file", "valid"),
+    "config show": ("server.issuer", "server.port", "…"),
+    "clients list": _CLIENT,
+    "clients show": _CLIENT,
+    "clients create": ("client_id", "client_secret", "client_secret_expires_at", *_CLIENT[1:6]),
+    "clients update": _CLIENT,
+    "clients rotate-secret": ("client_id", "client_secret", "client_secret_expires_at", "former_secret_expires_at"),
+    "clients initial-access-token": ("initial_access_token", "expires_at"),
+    "clients delete": ("client_id", "deleted"),
+    "clients delete --dry-run": ("dry_run", "client_id", "would_end"),
+    "grants list": _GRANT,
+    "grants show": _GRANT,
+    "grants revoke": ("revoked",),
+    "grants revoke --dry-run": ("dry_run", "would_revoke", "grants"),
+    "users list": _USER,
+    "users add": _USER,
+    "users set-password": _USER,
+    "users enable": _USER,
+    "users disable": _USER,
+    "users set-admin": _USER,
+    "users delete": ("user_id", "deleted"),
+    "users delete --dry-run": ("dry_run", "user_id", "would_end"),
+    "migrate": ("schema_version", "applied"),
+    "migrate --dry-run": ("schema_version", "would_apply"),
+    "purge": (
+        "clients",
+        "grants",
+        "access_tokens",
+        "seals",
+        "sessions",
+        "interactions",
+        "throttles",
+        "claims",
+        "initial_access_tokens",
+        "events",
+    ),
+    "backup": ("file", "bytes"),
+    "restore": ("restored", "ended"),
+}
