@@ -63,6 +63,7 @@ class Settings:
     token_endpoint: str
     revocation_endpoint: str
     introspection_endpoint: str | None
+    verify_endpoint: str | None
     client_registration_endpoint: str | None
     resources: tuple[ProtectedResource, ...]
     default_scopes: tuple[str, ...] | None
@@ -121,6 +122,7 @@ def configure(
     token_endpoint: str = "/token",  # noqa: S107
     revocation_endpoint: str = "/revoke",
     introspection_endpoint: str | None = None,
+    verify_endpoint: str | None = None,
     client_registration_endpoint: str | None = "/register",
     default_scopes: Iterable[str] | None = None,
     default_resources: Iterable[str] | None = None,
@@ -151,6 +153,7 @@ def configure(
             "token_endpoint": token_endpoint,
             "revocation_endpoint": revocation_endpoint,
             "introspection_endpoint": introspection_endpoint,
+            "verify_endpoint": verify_endpoint,
             "client_registration_endpoint": client_registration_endpoint,
         },
         prefixes := tuple(prefixes),
@@ -163,6 +166,7 @@ def configure(
         token_endpoint=token_endpoint,
         revocation_endpoint=revocation_endpoint,
         introspection_endpoint=introspection_endpoint,
+        verify_endpoint=verify_endpoint,
         client_registration_endpoint=client_registration_endpoint,
         resources=protected,
         default_scopes=_known(
@@ -176,20 +180,12 @@ def configure(
         ),
         code_ttl=_seconds("code_ttl", code_ttl, 1, 600),
         access_token_ttl=_seconds("access_token_ttl", access_token_ttl, 1, MAX_TTL),
-        refresh_token_ttl=None
-        if refresh_token_ttl is None
-        else _seconds("refresh_token_ttl", refresh_token_ttl, 0, MAX_TTL),
-        refresh_token_idle_ttl=(
-            None
-            if refresh_token_idle_ttl is None
-            else _seconds("refresh_token_idle_ttl", refresh_token_idle_ttl, 1, MAX_TTL)
-        ),
+        refresh_token_ttl=_lifetime("refresh_token_ttl", refresh_token_ttl, 0),
+        refresh_token_idle_ttl=_lifetime("refresh_token_idle_ttl", refresh_token_idle_ttl, 1),
         refresh_replay_window=_seconds("refresh_replay_window", refresh_replay_window, 0, 600),
         callback_timeout=_timeout(callback_timeout),
-        event_ttl=None if event_ttl is None else _seconds("event_ttl", event_ttl, 1, MAX_TTL),
-        unused_client_ttl=None
-        if unused_client_ttl is None
-        else _seconds("unused_client_ttl", unused_client_ttl, 1, MAX_TTL),
+        event_ttl=_lifetime("event_ttl", event_ttl, 1),
+        unused_client_ttl=_lifetime("unused_client_ttl", unused_client_ttl, 1),
         max_unused_clients=None if max_unused_clients is None else _most_unused(max_unused_clients),
         require_initial_access_token=require_initial_access_token,
         allow_client_management=allow_client_management,
@@ -269,6 +265,10 @@ def _seconds(name: str, value: int, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigurationError(name, f"must be a whole number of seconds from {least} to {most}, not {value!r}.")
     return value
+
+
+def _lifetime(name: str, value: int | None, least: int) -> int | None:
+    return None if value is None else _seconds(name, value, least, MAX_TTL)
 
 
 def _timeout(value: float) -> float:

@@ -21,6 +21,7 @@ from ._http.guard import Guard
 from ._http.lifespans import Lifespans, serve_lifespan
 from ._http.paths import IrregularPath, Prefixes, Protected
 from ._http.requests import header_values, route_path
+from ._http.verify import Verification
 from ._urls import parse_http_url
 from .config import DAY, KNOWN_PRIVATE_USE_SCHEMES, Clock, Resource, Settings, configure
 from .crypto import SecretKey
@@ -60,6 +61,7 @@ class OAuthProvider:
         token_endpoint: str = "/token",  # noqa: S107
         revocation_endpoint: str = "/revoke",
         introspection_endpoint: str | None = None,
+        verify_endpoint: str | None = None,
         client_registration_endpoint: str | None = "/register",
         resources: Mapping[str, Resource] | None = None,
         default_scopes: Iterable[str] | None = None,
@@ -98,6 +100,7 @@ class OAuthProvider:
             token_endpoint=token_endpoint,
             revocation_endpoint=revocation_endpoint,
             introspection_endpoint=introspection_endpoint,
+            verify_endpoint=verify_endpoint,
             client_registration_endpoint=client_registration_endpoint,
             default_scopes=default_scopes,
             default_resources=default_resources,
@@ -144,6 +147,7 @@ class OAuthProvider:
             for resource in settings.resources
             if resource.prefix is not None
         )
+        self._verification = Verification(self._context, self._prefixes, self._guard)
         self._lifespans = Lifespans([*api_handlers.values(), self._default])
         self._opening: asyncio.Task[None] | None = None
         self._is_open = False
@@ -214,6 +218,8 @@ class OAuthProvider:
             return partial(self._endpoints, path)
         if self._endpoints.serves_well_known(path):
             return partial(self._endpoints.well_known, path)
+        if path == self.settings.verify_endpoint:
+            return self._verification
         try:
             protected = None if path == self.settings.authorize_endpoint else self._prefixes.find(path, scope)
         except IrregularPath:

@@ -58,7 +58,7 @@ class BearerGuard:
                 preflight = True
         if from_browser and preflight and scope.get("method") == "OPTIONS":
             return await send_answer(preflight_answer(), scope, receive, send, cors=True)
-        admitted = await self._admit(resource, authorization, scope)
+        admitted = await self.admit(resource, authorization, scope["query_string"])
         if isinstance(admitted, Answer):
             return await send_answer(admitted, scope, receive, send, cors=from_browser)
         call, credential = admitted
@@ -71,21 +71,23 @@ class BearerGuard:
         await self._run(call, credential, app, inner, receive, _Answering(send, cors=from_browser))
         return None
 
-    async def _admit(
-        self, resource: ProtectedResource, authorization: list[bytes], scope: Scope
+    async def admit(
+        self, resource: ProtectedResource, authorization: list[bytes], query: bytes
     ) -> tuple[Call, str] | Answer:
+        """The call that the values of the Authorization header let in, with its credential, or the refusal."""
         try:
-            credential = bearer_credential(authorization, scope["query_string"])
+            credential = bearer_credential(authorization, query)
             if credential is None:
                 return missing_token_answer(resource)
             principal = await self._verifier.verify(resource, credential, self._verifier.now())
             return Call(principal, resource), credential
         except (OAuthError, ExternalTokenError) as error:
-            return await self._refusal(resource, error)
+            return await self.refusal(resource, error)
         except StoreUnavailable as error:
-            return await self._refusal(resource, OAuthError("temporarily_unavailable", reason=str(error)))
+            return await self.refusal(resource, OAuthError("temporarily_unavailable", reason=str(error)))
 
-    async def _refusal(self, resource: ProtectedResource, error: OAuthError | ExternalTokenError) -> Answer:
+    async def refusal(self, resource: ProtectedResource, error: OAuthError | ExternalTokenError) -> Answer:
+        """The answer to a call that is not let in, after the error was reviewed."""
         if isinstance(error, OAuthError):
             error = await self._verifier.reviewed(error, resource)
         return challenge_answer(resource, error)
@@ -115,7 +117,7 @@ class BearerGuard:
     async def _refuse(self, call: Call, error: OAuthError, scope: Scope, receive: Receive, send: _Answering) -> None:
         """Answer a call that its application has not answered; cut off one that it has begun to answer."""
         if not send.has_begun:
-            await send_answer(await self._refusal(call.resource, error), scope, receive, send)
+            await send_answer(await self.refusal(call.resource, error), scope, receive, send)
         elif scope["type"] == "websocket" and not send.has_closed:
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
 
