@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from ...config import DAY, configure
+from ...config import DAY, KNOWN_PRIVATE_USE_SCHEMES, configure
 from .values import Duration, FilePath, Network, OrNone, PythonName
 
 _LOOPBACK_ISSUER = "http://127.0.0.1"
@@ -112,7 +112,7 @@ class OAuth(Section):
         default=False, description="Let clients exchange tokens for narrower ones (RFC 8693)."
     )
     private_use_schemes: list[str] = Field(
-        default=["cursor", "vscode", "vscode-insiders", "windsurf"],
+        default=list(KNOWN_PRIVATE_USE_SCHEMES),
         description="Schemes without a dot that redirect URIs of applications may have.",
     )
 
