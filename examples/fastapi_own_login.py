@@ -1,4 +1,7 @@
-"""Grantwell added to a FastAPI application that has its own login. Run: `uvicorn examples.fastapi_own_login:app`."""
+"""Grantwell added to a FastAPI application that has its own login. Run: `uvicorn examples.fastapi_own_login:app`.
+
+The application of `fastapi_site.py` stays as it is; it gets a page that asks, a page that answers, and an API.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from secrets import token_urlsafe
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request, Security
+from fastapi import Request, Security
 from fastapi.responses import HTMLResponse, Response
 
-from grantwell import AuthorizationError, OAuthProvider, Principal, Resource, SecretKey
+from examples.fastapi_site import signed_in, site
+from grantwell import AuthorizationError, OAuthError, OAuthProvider, Principal, Resource, SecretKey
 from grantwell.integrations.fastapi import OAuth
 from grantwell_storage import SQLStore
 
@@ -20,7 +24,7 @@ FOLDER = Path(os.environ.get("EXAMPLE_FOLDER", "."))
 ISSUER = os.environ.get("ISSUER", "http://127.0.0.1:8000")
 SCOPES = {"notes:read": "Read your notes"}
 ALONE = {"X-Frame-Options": "DENY", "Cache-Control": "no-store"}  # nobody puts a consent page into a frame
-LOGIN = "<form method=post><input name=user autocomplete=username> <input name=password type=password><button>Sign in"
+asked_of = dict[str, tuple[str, str]]()  # what was shown, and to whom; yours would be in the session
 
 
 def go(location: str) -> Response:
@@ -28,37 +32,11 @@ def go(location: str) -> Response:
     return Response(status_code=303, headers={"Location": location})
 
 
-# ── What was there before: people with passwords, a login, a cookie ──
-site = FastAPI()
-people, sessions = {"alice": "wonderland", "bob": "builder"}, dict[str, str]()
-
-
-@site.api_route("/login", methods=["GET", "POST"])
-async def login(request: Request, next: str = "/") -> Response:
-    """Sign in, and go on to a page of this site."""
-    if request.method == "GET":
-        return HTMLResponse(LOGIN)
-    form = await request.state.oauth.read_form(request)
-    if people.get(form.get("user", "")) != form.get("password"):
-        return HTMLResponse("That is not right.", 403)
-    response = go(next if next.startswith("/authorize?") else "/")
-    sessions[session := token_urlsafe()] = form["user"]
-    response.set_cookie("session", session, httponly=True, samesite="lax", secure=ISSUER.startswith("https:"))
-    return response
-
-
-# ── What is new: a page that asks, a page that answers, and who calls ──
-asked_of = dict[str, tuple[str, str]]()  # the requests that somebody was shown; yours would be in the session
-
-
 @site.get("/authorize")
 async def authorize(request: Request) -> Response:
     """Show what a client asks for to whoever has signed in."""
-    oauth, user = request.state.oauth, sessions.get(request.cookies.get("session", ""))
-    try:
-        asked = await oauth.parse_authorization_request(request)
-    except AuthorizationError as error:  # an error goes to the client only if it is known that it is the client's
-        return go(error.redirect_to) if error.redirect_to else HTMLResponse(escape(str(error)), 400)
+    oauth, user = request.state.oauth, signed_in(request)
+    asked = await oauth.parse_authorization_request(request)
     if user is None:
         return go(f"/login?next={quote(f'/authorize?{request.url.query}')}")
     asked_of[ticket := token_urlsafe()] = (user, asked.encoded())
@@ -70,13 +48,20 @@ async def authorize(request: Request) -> Response:
 
 @site.post("/consent")
 async def consent(request: Request) -> Response:
-    """Grant what was shown, to the one who was shown it."""
-    oauth, user = request.state.oauth, sessions.get(request.cookies.get("session", ""))
+    """Grant what was shown, to the one who was shown it, once."""
+    oauth, user = request.state.oauth, signed_in(request)
     shown_to, encoded = asked_of.pop((await oauth.read_form(request)).get("ticket", ""), ("", ""))
-    if not user or shown_to != user:
+    if user is None or shown_to != user:
         return HTMLResponse("Start again.", 403)
     asked = await oauth.load_authorization_request(encoded)
     return go(await oauth.complete_authorization(asked, user_id=user))
+
+
+@site.exception_handler(OAuthError)
+async def refuse(request: Request, error: OAuthError) -> Response:
+    """Tell the client what is wrong with its request, where it is known to be its; otherwise whoever is here."""
+    back = error.redirect_to if isinstance(error, AuthorizationError) else None
+    return go(back) if back else HTMLResponse(escape(error.description), error.status)
 
 
 oauth = OAuth(ISSUER, SCOPES)
@@ -84,7 +69,7 @@ oauth = OAuth(ISSUER, SCOPES)
 
 @site.get("/api/notes")
 async def notes(who: Annotated[Principal, Security(oauth, scopes=["notes:read"])]) -> list[str]:
-    """A protected call."""
+    """A call with a token."""
     return [f"a note of {who.user_id}"]
 
 

@@ -8,22 +8,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
 
-from grantwell import AuthorizationError
 from grantwell.integrations.django import oauth_of, parse_authorization_request, require_scopes
-
-
-def go(location: str) -> HttpResponse:
-    """Send the browser on, to exactly this address."""
-    return HttpResponse(status=303, headers={"Location": location})
 
 
 @login_required  # the login first, and then back to here
 async def authorize(request: HttpRequest) -> HttpResponse:
     """Show what a client asks for; what was shown is kept in the session of whoever saw it."""
-    try:
-        asked = await parse_authorization_request(request)
-    except AuthorizationError as error:  # an error goes to the client only if it is known that it is the client's
-        return go(error.redirect_to) if error.redirect_to else HttpResponse(str(error), status=400)
+    asked = await parse_authorization_request(request)  # what is wrong with it is answered by the middleware
     await request.session.aset("asked", asked.encoded())
     user, host = await request.auser(), oauth_of(request).redirect_host(asked.redirect_uri)
     shown = {"user": user.get_username(), "client": asked.client.name, "host": host, "scopes": ", ".join(asked.scopes)}
@@ -38,7 +29,9 @@ async def consent(request: HttpRequest) -> HttpResponse:
         return HttpResponse("Start again.", status=400)
     oauth, user = oauth_of(request), await request.auser()
     asked = await oauth.load_authorization_request(encoded)
-    return go(await oauth.complete_authorization(asked, user_id=user.get_username(), props={"staff": user.is_staff}))
+    name, props = user.get_username(), {"staff": user.is_staff}
+    location = await oauth.complete_authorization(asked, user_id=name, props=props)
+    return HttpResponse(status=303, headers={"Location": location})
 
 
 @require_scopes("notes:read")

@@ -21,7 +21,6 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 import grantwell
-from grantwell import AuthorizationError
 from grantwell.integrations.django import PrincipalMiddleware, oauth_of, parse_authorization_request, require_scopes
 from tests.cli.processes import environment
 from tests.docs.first_client import REDIRECT_URI, bearer, tokens_for
@@ -104,10 +103,7 @@ async def broken_view(request: HttpRequest) -> HttpResponse:
 
 def authorize_view(request: HttpRequest) -> HttpResponse:
     """Sync, as most of Django's are: the operations are called through asgiref."""
-    try:
-        asked = async_to_sync(parse_authorization_request)(request)
-    except AuthorizationError as error:
-        return HttpResponse(str(error), status=400)
+    asked = async_to_sync(parse_authorization_request)(request)
     location = async_to_sync(oauth_of(request).complete_authorization)(asked, user_id="alice")
     return HttpResponse(status=303, headers={"Location": location})
 
@@ -192,6 +188,9 @@ async def test_an_authorization_request_may_be_posted_to_a_view(world: World) ->
     answer = await world.http.post("/authorize", data=asked)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith(f"{REDIRECT_URI}?code=gwc_")
+    implicit = await world.http.post("/authorize", data=asked | {"response_type": "token", "state": "s"})
+    assert implicit.status_code == 303
+    assert implicit.headers["location"].startswith(f"{REDIRECT_URI}?error=unsupported_response_type&")
     twice = await world.http.post("/authorize", content=b"client_id=a&client_id=b", headers=FORM)
     assert (twice.status_code, twice.has_redirect_location) == (400, False)
 

@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from starlette.requests import Request
 from starlette.types import Message
 
-from .. import AuthorizationRequest, InsufficientScope, OAuthHelpers, Principal
+from .. import AuthorizationError, AuthorizationRequest, InsufficientScope, OAuthHelpers, Principal
 from .. import require_scopes as required_principal
 
 __all__ = ["PrincipalMiddleware", "oauth_of", "parse_authorization_request", "require_scopes"]
@@ -29,7 +29,8 @@ View = Callable[..., Any]
 class PrincipalMiddleware:
     """Sets `request.oauth`: the `Principal` of a protected call, None everywhere else; `request.user` stays Django's.
 
-    Where a view calls `grantwell.require_scopes` and the token has less, the answer is 403 with a challenge.
+    What a view does not catch is answered: `grantwell.require_scopes` of a token with less by 403 and a challenge, an
+    AuthorizationError by sending the browser to the client, or, where it may not be sent there, by a plain 400.
     """
 
     sync_capable = True
@@ -47,8 +48,12 @@ class PrincipalMiddleware:
         return self._get_response(request)
 
     def process_exception(self, _request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """The answer to a token with too little scope; None for any other trouble."""
-        return _refusal(error) if isinstance(error, InsufficientScope) else None
+        """The answer to a refusal of Grantwell's; None for any other trouble."""
+        if isinstance(error, InsufficientScope):
+            return _refusal(error)
+        if isinstance(error, AuthorizationError):
+            return _sent_back(error)
+        return None
 
 
 def require_scopes(*scopes: str) -> Callable[[View], View]:
@@ -91,7 +96,7 @@ def oauth_of(request: HttpRequest) -> OAuthHelpers:
 async def parse_authorization_request(request: HttpRequest) -> AuthorizationRequest:
     """Validate the request that a client sent the user's browser with (OAuth 2.1 section 4.1.1).
 
-    Raises AuthorizationError: send the browser to its `redirect_to`, or show the error where that is None.
+    Raises AuthorizationError, which PrincipalMiddleware answers: the browser is sent to the client, or shown the error.
     """
     oauth, body = oauth_of(request), request.body
 
@@ -109,6 +114,13 @@ def _missing(scopes: tuple[str, ...]) -> HttpResponse | None:
     except LookupError:
         raise ImproperlyConfigured("A view with require_scopes lies below a protected prefix of a provider.") from None
     return None
+
+
+def _sent_back(error: AuthorizationError) -> HttpResponse:
+    if error.redirect_to is None:
+        return HttpResponse(error.description, status=error.status, content_type="text/plain; charset=utf-8")
+    # Not Django's redirect, which quotes a Location anew: clients compare it byte by byte.
+    return HttpResponse(status=303, headers={"Location": error.redirect_to})
 
 
 def _refusal(error: InsufficientScope) -> HttpResponse:
