@@ -76,6 +76,7 @@ class Client:
     redirect_uri: str
     verifier: str
     state: str
+    name: str = ""
 
     @classmethod
     def registered(cls, url: str, redirect_uri: str, **metadata: Any) -> Client:
@@ -83,7 +84,10 @@ class Client:
         document = {"redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"}
         answer = httpx.post(f"{url}/register", json=document | {"grant_types": _GRANT_TYPES} | metadata)
         assert answer.status_code == 201, answer.text
-        return cls(url, answer.json()["client_id"], redirect_uri, token_urlsafe(32), token_urlsafe(8))
+        made = answer.json()
+        return cls(
+            url, made["client_id"], redirect_uri, token_urlsafe(32), token_urlsafe(8), made.get("client_name", "")
+        )
 
     def request(self, **changes: str | None) -> str:
         """The path of a valid authorization request, changed as written (None removes a parameter)."""

@@ -16,19 +16,11 @@ from tests.cli.processes import Demo
 requirement = pytest.mark.requirement
 
 
-def asked(window: Window, client: Client, **changes: str | None) -> None:
-    """Come from a client, sign in where that is asked, and stop before the question."""
-    window.open(client.request(**changes))
-    if window.path() == "/signin":
-        window.sign_in()
-    window.page.wait_for_url("**/consent**")
-
-
 @requirement("G-642", "A-238")
 def test_allowing_leads_to_a_loopback_client_with_a_code_that_works(
     window: Window, client: Client, listener: Listener
 ) -> None:
-    asked(window, client)
+    window.ask(client)
     for shown in ("A desktop client", "127.0.0.1", USER, "notes:read", "notes:write"):
         assert shown in window.text()
     window.press("allow")
@@ -40,7 +32,7 @@ def test_allowing_leads_to_a_loopback_client_with_a_code_that_works(
 
 @requirement("G-642", "A-233")
 def test_denying_leads_to_the_client_without_a_code(window: Window, client: Client, listener: Listener) -> None:
-    asked(window, client)
+    window.ask(client)
     window.press("deny")
     expect(window.page.get_by_role("heading", name="You are back")).to_be_visible()
     answer = listener.answer()
@@ -51,7 +43,7 @@ def test_denying_leads_to_the_client_without_a_code(window: Window, client: Clie
 
 @requirement("G-642")
 def test_a_scope_that_is_unticked_is_not_in_the_token(window: Window, client: Client, listener: Listener) -> None:
-    asked(window, client)
+    window.ask(client)
     window.page.locator("input[name=scope][value='notes:write']").uncheck()
     window.press("allow")
     tokens = client.exchanged(listener.answer())
@@ -62,7 +54,7 @@ def test_a_scope_that_is_unticked_is_not_in_the_token(window: Window, client: Cl
 
 @requirement("G-642")
 def test_unticking_everything_gives_nothing_and_is_told(window: Window, client: Client, demo: Demo, axe: Axe) -> None:
-    asked(window, client)
+    window.ask(client)
     for box in window.page.locator("input[name=scope]").all():
         box.uncheck()
     window.press("allow")
@@ -73,14 +65,14 @@ def test_unticking_everything_gives_nothing_and_is_told(window: Window, client: 
 
 @requirement("G-642", "S-102")
 def test_a_client_that_lacks_a_scope_comes_back_for_it(window: Window, client: Client, listener: Listener) -> None:
-    asked(window, client, scope="notes:read")
+    window.ask(client, scope="notes:read")
     assert "notes:write" not in window.text()
     window.press("allow")
     first = client.exchanged(listener.answer())
     refused = client.call(first, "POST", "/api/notes", json={"text": "x"})
     assert refused.status_code == 403
     assert 'scope="notes:write"' in refused.headers["www-authenticate"]
-    asked(window, client, scope="notes:read notes:write")
+    window.ask(client, scope="notes:read notes:write")
     window.press("allow")
     more = client.exchanged(listener.answer())
     assert client.call(more, "POST", "/api/notes", json={"text": "x"}).status_code == 201
@@ -92,7 +84,7 @@ def test_a_client_that_lacks_a_scope_comes_back_for_it(window: Window, client: C
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 def test_the_answer_reaches_an_app_by_its_own_scheme(window: Window, demo: Demo, uri: str, decision: Any) -> None:
     client = Client.registered(demo.url, uri, application_type="native")
-    asked(window, client)
+    window.ask(client)
     window.known.add(uri.partition("/")[0] + "//" + ("host" if "//" in uri else ""))
     # Chromium goes there; a policy with form-action would hold it back, and say so.
     going = window.page.expect_request(lambda request: request.url.startswith("com.example.app:"))
@@ -111,7 +103,7 @@ def test_the_keyboard_alone_answers_and_nothing_is_focused_before(
     window = new_window("dark", PHONE)
     window.known.add(listener.origin)
     client = Client.registered(demo.url, listener.redirect_uri)
-    asked(window, client)
+    window.ask(client)
     keyboard = window.page.keyboard
     assert window.page.evaluate("document.activeElement === document.body")
     allow = window.page.locator("button[value=allow]")
@@ -140,7 +132,7 @@ def test_a_click_that_was_on_its_way_when_the_page_came_does_nothing(
     window = new_window()
     window.known.add(listener.origin)
     client = Client.registered(demo.url, listener.redirect_uri)
-    asked(window, client)
+    window.ask(client)
     allow = window.page.locator("button[value=allow]")
     allow.scroll_into_view_if_needed()
     box = allow.bounding_box()
@@ -162,9 +154,9 @@ def test_a_click_that_was_on_its_way_when_the_page_came_does_nothing(
     # And when another window lay over it: the pointer is new to the page with the second click.
     other = new_window()
     other.known.add(listener.origin)
-    asked(other, client)
+    other.ask(client)
     expect(other.page.locator("button[value=allow]")).to_be_visible()
-    other.page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished))")
+    other.come_to_rest()
     place = other.page.locator("button[value=allow]").bounding_box()
     assert place is not None
     other.page.mouse.click(place["x"] + 10, place["y"] + 10)
@@ -176,7 +168,7 @@ def test_a_click_that_was_on_its_way_when_the_page_came_does_nothing(
 
 @requirement("G-643")
 def test_every_look_of_the_consent_page_passes_axe(window: Window, axe: Axe, client: Client) -> None:
-    asked(window, client)
+    window.ask(client)
     for scheme, size in LOOKS:
         window.look(scheme, size)
         expect(window.page.locator("button[value=allow]")).to_be_visible()

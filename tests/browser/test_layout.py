@@ -146,7 +146,7 @@ def test_no_name_draws_over_what_stands_beside_it(window: Window, url: str, name
     seen = []
     for client_name in ("x" * 100, NAMES[name]):
         question(window, Client.registered(url, "https://client.example/back", client_name=client_name))
-        window.page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished))")
+        window.come_to_rest()
         box = window.page.locator(".to")
         box.evaluate("(element) => element.scrollIntoView({block: 'start'})")
         seen.append(box.screenshot())

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request
 
+from tests.browser.clients import Client
 from tests.cli.processes import DEMO_PASSWORD
 
 USER = "demo"
@@ -61,9 +62,14 @@ class Window:
         assert origins <= {self.url, *self.known}, "somebody else was asked for something"
 
     def look(self, scheme: Scheme, size: tuple[int, int]) -> None:
-        """Change the colour scheme and the size."""
+        """Change the colour scheme and the size, and wait until nothing moves."""
         self.page.emulate_media(color_scheme=scheme)
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.come_to_rest()
+
+    def come_to_rest(self) -> None:
+        """Wait until every animation of the page is over."""
+        self.page.evaluate("Promise.allSettled(document.getAnimations().map((moving) => moving.finished))")
 
     def open(self, path: str) -> int:
         """Open a page of the server; returns its status."""
@@ -84,6 +90,18 @@ class Window:
     def text(self) -> str:
         """What is to be read on the page."""
         return self.page.locator("body").inner_text()
+
+    def ask(self, client: Client, **changes: str | None) -> None:
+        """Come from a client, sign in where that is asked, and stop before the question."""
+        self.open(client.request(**changes))
+        if self.path() == "/signin":
+            self.sign_in()
+        self.page.wait_for_url("**/consent**")
+
+    def allow(self, client: Client, **changes: str | None) -> None:
+        """Come from a client and allow what it asks."""
+        self.ask(client, **changes)
+        self.press("allow")
 
     def press(self, decision: Literal["allow", "deny"]) -> None:
         """Answer the consent page, once it takes answers."""
