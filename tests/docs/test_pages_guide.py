@@ -44,4 +44,4 @@ def test_the_guide_tells_what_a_template_is_given(name: str) -> None:
 
 @pytest.mark.requirement("G-531")
 def test_the_guide_knows_the_templates_of_a_sign_in() -> None:
-    assert set(ROWS) == {path.name for path in TEMPLATES.glob("*.html")} - {"parts.html", "granted.html"}
+    assert set(ROWS) == {path.name for path in TEMPLATES.glob("*.html")} - {"parts.html", "granted.html", "framed.html"}

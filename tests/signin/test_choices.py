@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -153,3 +154,11 @@ async def test_a_question_that_was_answered_with_nothing_is_the_same_question(pl
     assert (await browser.answer(page)).status_code == 303
     assert (await browser.answer(again, ticked=["read"])).status_code == 403
     assert len(await place.grants()) == 1
+
+
+@pytest.mark.requirement("S-160", "A-236")
+async def test_somebody_with_a_name_is_called_by_it_and_by_the_id_that_nobody_chooses() -> None:
+    async with running_place(MemoryStore()) as place:
+        await place.accounts._change(USER, lambda user: replace(user, name="<b>Ada</b> Lovelace"), None)
+        page = await place.browser().asked(await place.client())
+        assert "Signed in as <b>Ada</b> Lovelace (ada)" in " ".join(read(page).words.split())

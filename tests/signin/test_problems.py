@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from grantwell import OAuthError, StoreUnavailable
 from grantwell.signin.texts import TEXTS
 from grantwell_storage import MemoryStore
-from tests.signin.browser import Browser, Place, form_of, read, running_place
+from tests.signin.browser import ADDRESS, Browser, Place, form_of, read, running_place
 
 pytestmark = pytest.mark.anyio
 
@@ -151,3 +152,25 @@ async def test_a_form_with_more_boxes_than_any_page_has_is_refused(place: Place,
     answer = await browser.answer(page, ticked=[f"scope-{number}" for number in range(1100)])
     assert answer.status_code == 403
     assert "too many parameters" in read(answer).words
+
+
+@pytest.mark.requirement("G-534")
+@pytest.mark.parametrize(("problem", "status", "case"), CASES, ids=[case.__name__ for _, _, case in CASES])
+async def test_a_page_carries_the_reference_under_which_the_operator_finds_what_happened(
+    place: Place, browser: Browser, problem: str, status: int, case: Case
+) -> None:
+    answer = await case(place, browser)
+    references = re.findall(r"<dd><code>([0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4})</code></dd>", answer.text)
+    kept = (await place.world.provider.helpers.list_events(name="refused")).items
+    assert [event.reference for event in kept] == references
+    # Anybody can invent an address where nothing is.
+    assert len(references) == (0 if status in (404, 405) else 1)
+    for event in kept:
+        assert (event.address, event.details["status"]) == (ADDRESS, 400 if case is client_deleted else status)
+        assert event.details["code"]
+
+
+@pytest.mark.requirement("G-534")
+async def test_no_two_refusals_have_the_same_reference(place: Place, browser: Browser) -> None:
+    pages = [(await unknown_client(place, browser)).text for _ in range(5)]
+    assert len({re.findall(r"<code>(\w{4}-\w{4})</code>", page)[0] for page in pages}) == 5

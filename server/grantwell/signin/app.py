@@ -121,7 +121,7 @@ async def _serve(
     try:
         response = await _answer(site, handlers, request)
     except (Refusal, OAuthError, StoreUnavailable) as error:
-        response = answer_to(site, error)
+        response = answer_to(site, request, error)
     except ClientDisconnect:
         return
     await response(scope, receive, send)

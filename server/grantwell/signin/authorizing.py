@@ -17,14 +17,14 @@ async def begin(site: Site, visit: Visit) -> Response:
     try:
         request = await site.oauth.parse_authorization_request(visit.request)
     except AuthorizationError as error:
-        return _error(site, error, may_redirect=error.trusted or visit.user_id is not None)
+        return _error(site, visit, error, may_redirect=error.trusted or visit.user_id is not None)
     prompts = frozenset(visit.request.query_params.get("prompt", "").split(" "))
     if "none" in prompts:
         code, text = ("interaction_required", "The user has to be asked.")
         if visit.user_id is None:
             code, text = ("login_required", "The user has to sign in.")
         refusal = await site.oauth.refuse_authorization(request, code, text)
-        return _error(site, refusal, may_redirect=refusal.trusted)
+        return _error(site, visit, refusal, may_redirect=refusal.trusted)
     session, cookie = await _browser(site, visit)
     fresh_sign_in = "login" in prompts and session.user_id is not None
     opened = await site.interactions.open(request.encoded(), session, visit.now, fresh_sign_in=fresh_sign_in)
@@ -42,8 +42,8 @@ async def _browser(site: Site, visit: Visit) -> tuple[Session, str | None]:
     return await site.sessions.begin(visit.now)
 
 
-def _error(site: Site, error: AuthorizationError, *, may_redirect: bool) -> Response:
+def _error(site: Site, visit: Visit, error: AuthorizationError, *, may_redirect: bool) -> Response:
     """Tell the client, if it is certain that this is no way to send people anywhere; or the user (RFC 9700 4.11.2)."""
     if error.redirect_to is not None and may_redirect:
         return redirect(error.redirect_to)
-    return page(refused(site, error), status=error.status, headers=error.headers)
+    return page(refused(site, visit.request, error), status=error.status, headers=error.headers)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from .. import AuthorizationRequest
 from ..config import OFFLINE_ACCESS
 from ..crypto import MacField
-from ..records import Client, Session
+from ..records import Client, Session, User
 from .answers import Refusal, page, redirect
 from .interactions import Pending
 from .permissions import asked_permissions, chosen_scopes
@@ -28,6 +28,7 @@ class _Asked:
     session: Session
     pending: Pending
     request: AuthorizationRequest
+    user: User | None
 
     @property
     def user_id(self) -> str | None:
@@ -137,7 +138,9 @@ async def _asked(site: Site, visit: Visit, interaction_id: str) -> _Asked:
     pending = None if session is None else await site.interactions.find(interaction_id, session, visit.now)
     if session is None or pending is None:
         raise Refusal(403, "nothing_to_answer")
-    return _Asked(session, pending, await site.oauth.load_authorization_request(pending.request))
+    request = await site.oauth.load_authorization_request(pending.request)
+    user = None if session.user_id is None else await site.accounts.get(session.user_id)
+    return _Asked(session, pending, request, user)
 
 
 def _shown(site: Site, asked: _Asked, user_id: str, ticked: Collection[str] | None = None) -> Mapping[str, object]:
@@ -158,6 +161,7 @@ def _shown(site: Site, asked: _Asked, user_id: str, ticked: Collection[str] | No
         "staying": next((permission for permission in permissions if permission.scope == OFFLINE_ACCESS), None),
         "lifetime": _lifetime(site, may_refresh=request.may_refresh),
         "user_id": user_id,
+        "user_name": None if asked.user is None else asked.user.name,
         "none_chosen": ticked is not None,
         "interaction_id": asked.pending.id,
         "csrf": site.keyring.csrf_token(asked.csrf_fields(user_id)),
