@@ -124,11 +124,13 @@ def _row(setting: Setting) -> str:
 
 
 def _commands(group: click.Group, path: str) -> Iterator[str]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         words = f"{path} {name}"
         if isinstance(command, click.Group):
             yield from _commands(command, words)
-        else:
+        elif command is not None:
             yield _command(command, words)
 
 

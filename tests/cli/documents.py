@@ -31,7 +31,7 @@ _GRANT = (
 _USER = ("user_id", "name", "is_admin", "created_at", "disabled_at")
 
 MEMBERS: dict[str, tuple[str, ...]] = {
-    "config check": ("file", "valid"),
+    "config check": ("file", "valid", "warnings"),
     "config show": ("server.issuer", "server.port", "…"),
     "clients list": _CLIENT,
     "clients show": _CLIENT,

@@ -30,10 +30,12 @@ _WORDS = st.one_of(
 
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
     found: list[tuple[tuple[str, ...], click.Command]] = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             found += _commands(command, (*path, name))
-        elif name not in _OTHERS:
+        elif command is not None and name not in _OTHERS:
             found.append(((*path, name), command))
     return found
 

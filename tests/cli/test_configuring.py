@@ -39,7 +39,7 @@ def test_init_writes_a_file_that_holds_and_never_overwrites_one(terminal: Termin
         ["."],
     ):
         terminal("init", *wrong, code=2)
-    assert terminal.json("config", "check", "--config", "other.toml") == {"file": "other.toml", "valid": True}
+    assert terminal.json("config", "check", "--config", "other.toml")["file"] == "other.toml"
 
 
 @pytest.mark.requirement("G-600", "G-311")
@@ -75,6 +75,32 @@ def test_check_says_what_is_wrong_with_the_file_and_with_what_it_names(terminal:
         assert sentence in result.stderr, result.stderr
         assert "Traceback" not in result.output
     assert sorted(path.name for path in terminal.folder.iterdir() if path.suffix == ".key") == []
+
+
+@pytest.mark.requirement("G-600")
+def test_all_that_the_file_names_and_that_is_wrong_is_said_at_once(terminal: Terminal) -> None:
+    _configured(
+        terminal,
+        "[signin]\naccent = 'red'\n[hooks]\non_event = 'gone:x'\n[[api]]\nprefix = '/a'\napp = 'gone:app'\n"
+        "[[api]]\nprefix = '/b'\nupstream = 'ftp://x'\n",
+    )
+    said = terminal("config", "check", code=1).stderr.splitlines()
+    assert [line.partition(": ")[0] for line in said[1:]] == [f"grantwell.toml:{line}" for line in (9, 12, 4, 6)]
+
+
+@pytest.mark.requirement("G-600")
+def test_what_is_probably_not_meant_is_a_warning(terminal: Terminal) -> None:
+    (terminal.folder / "grantwell.toml").write_text("[server]\nissuer = 'https://auth.example.com'\n")
+    checked = terminal("config", "check")
+    assert "Warning: grantwell.toml:1: server.trusted_proxies: is empty" in checked.stderr
+    assert "Warning: grantwell.toml: api: is not there" in checked.stderr
+    assert len(terminal.json("config", "check")["warnings"]) == 2
+    proxied = {
+        "GRANTWELL_SERVER__TRUSTED_PROXIES": "127.0.0.1",
+        "GRANTWELL_RESOURCE__0__IDENTIFIER": "https://f.example/",
+    }
+    checked = terminal("config", "check", "--json", code=0, stdin=None, **proxied)
+    assert '"warnings": []' in checked.stdout
 
 
 @pytest.mark.requirement("G-602", "G-601")

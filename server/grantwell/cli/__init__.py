@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
 
 from ..errors import GrantwellError
-from .backups import backup, restore
-from .clients import clients
-from .completion import completion
-from .configuring import config_group, init
-from .doctor import doctor
-from .grants import grants
-from .housekeeping import migrate, purge
-from .leak_drill import leak_drill
 from .output import plain
-from .serve import serve
-from .users import users
 
 __all__ = ["main"]
+
+# In the order of the help. Each is imported when it is asked for: together they take longer than most of them work.
+_PLACES: Mapping[str, str] = {
+    "init": "configuring:init",
+    "serve": "serve:serve",
+    "config": "configuring:config_group",
+    "clients": "clients:clients",
+    "grants": "grants:grants",
+    "users": "users:users",
+    "migrate": "housekeeping:migrate",
+    "purge": "housekeeping:purge",
+    "backup": "backups:backup",
+    "restore": "backups:restore",
+    "doctor": "doctor:doctor",
+    "leak-drill": "leak_drill:leak_drill",
+    "completion": "completion:completion",
+}
 
 
 class _Commands(click.Group):
     """Commands whose expected troubles are one sentence and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all."""
+        return list(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        if cmd_name not in _PLACES:
+            return None
+        module, _, attribute = _PLACES[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f".{module}", __name__), attribute)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -45,14 +66,3 @@ def _version() -> str:
 @click.version_option(_version(), message="grantwell %(version)s")
 def main() -> None:
     """Grantwell: OAuth 2.1 in front of your API."""
-
-
-_COMMANDS: tuple[click.Command, ...] = (
-    *(init, serve, config_group),
-    *(clients, grants, users),
-    *(migrate, purge, backup, restore),
-    *(doctor, leak_drill, completion),
-)
-
-for _command in _COMMANDS:
-    main.add_command(_command)

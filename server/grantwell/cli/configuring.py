@@ -94,8 +94,10 @@ def check(context: click.Context, as_json: bool) -> None:
     loaded = _loaded(context)
     checked(loaded)
     if as_json:
-        print_json({"file": None if loaded.file is None else str(loaded.file), "valid": True})
+        doubts = [str(doubt) for doubt in loaded.doubts]
+        print_json({"file": None if loaded.file is None else str(loaded.file), "valid": True, "warnings": doubts})
     else:
+        warn(loaded)
         click.echo(f"{loaded.file or 'The configuration in the environment'} is valid.")
 
 
@@ -111,6 +113,12 @@ def show(context: click.Context, as_json: bool) -> None:
         print_json({key: {"value": value, "source": source} for key, value, source in rows})
     else:
         print_table(("KEY", "VALUE", "FROM"), rows)
+
+
+def warn(loaded: Loaded) -> None:
+    """Tell what works, and is probably not what was meant."""
+    for doubt in loaded.doubts:
+        click.echo(f"Warning: {doubt}", err=True)
 
 
 def _loaded(context: click.Context) -> Loaded:

@@ -12,6 +12,7 @@ import click
 from grantwell_migrations import upgrade
 
 from .config import Loaded, Options, read
+from .configuring import warn
 from .demonstration import serve_demonstration
 from .deployment import Deployment
 from .options import DEFAULT_CONFIG, DEFAULT_DATABASE_URL, config_file, is_configured, with_config
@@ -108,6 +109,7 @@ def serve(
 
 def _serve_configured(loaded: Loaded, *, migrate: bool) -> None:
     checked(loaded)
+    warn(loaded)
     server = loaded.configuration.server
     deployment = Deployment.of(server)
     with bound_to(server.host, server.port) as bound:

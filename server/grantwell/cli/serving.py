@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import click
 from starlette.types import ASGIApp
@@ -17,14 +18,15 @@ from grantwell_storage import SQLStore
 from .. import ConfigurationError, GrantwellError, OAuthProvider, SecretKey
 from ..front import Front
 from ..signin import Branding, SignIn
-from ..signin.upstream import OIDC, GitHub, Upstream, UpstreamTokens
+from ..signin.upstream import Upstream, UpstreamTokens, upstream_from
 from .config import Complaint, Loaded, Rejected
-from .config.complaints import key_of, place_of
 from .config.fitting import front_of, oauth_of, resources_of
 from .config.lines import KeyPath
 from .deployment import Deployment
 from .health import Health
 from .readiness import STARTUP_FAILURE, Ready, announcing
+
+T = TypeVar("T")
 
 log = logging.getLogger("grantwell")
 
@@ -43,15 +45,34 @@ def create_app(loaded: Loaded, ready: Ready) -> ASGIApp:
 
 
 def checked(loaded: Loaded) -> None:
-    """See whether the server can be made, without a database and a key of its own. Raises Rejected."""
-    deployment = Deployment.of(loaded.configuration.server)
-    provider_of(loaded, SQLStore(deployment.database_url), SecretKey.generate())
+    """See whether the server can be made, without a database and a key of its own. Raises Rejected, with all of it."""
+    store, secret_key = SQLStore(loaded.configuration.server.database_url), SecretKey.generate()
+    _find_modules(loaded)
+    configuration = loaded.configuration
+    complaints: list[Complaint] = []
+
+    def tried(make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except Rejected as rejected:
+            complaints.extend(rejected.complaints)
+            return None
+
+    for number in range(len(configuration.api)):
+        tried(partial(_behind, loaded, number))
+    upstreams = [tried(partial(_upstream, loaded, number)) for number in range(len(configuration.upstream_signin))]
+    known = [upstream for upstream in upstreams if upstream is not None]
+    if len(known) == len(upstreams):
+        tried(partial(_sign_in, loaded, store, secret_key, known))
+    tried(partial(_hooks, loaded, known))
+    if complaints:
+        raise Rejected(complaints)
+    provider_of(loaded, store, secret_key)
 
 
 def provider_of(loaded: Loaded, store: SQLStore, secret_key: SecretKey) -> OAuthProvider:
     """The provider with everything that the configuration puts round it. Raises Rejected, ConfigurationError."""
-    if (folder := str(loaded.folder)) not in sys.path:
-        sys.path.insert(0, folder)
+    _find_modules(loaded)
     configuration = loaded.configuration
     apis = {api.prefix: _behind(loaded, number) for number, api in enumerate(configuration.api)}
     upstreams = [_upstream(loaded, number) for number in range(len(configuration.upstream_signin))]
@@ -65,6 +86,11 @@ def provider_of(loaded: Loaded, store: SQLStore, secret_key: SecretKey) -> OAuth
         **oauth_of(configuration),  # type: ignore[arg-type]  # each was validated under its name
         **_hooks(loaded, upstreams),
     )
+
+
+def _find_modules(loaded: Loaded) -> None:
+    if (folder := str(loaded.folder)) not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _hooks(loaded: Loaded, upstreams: Sequence[Upstream]) -> dict[str, Any]:
@@ -86,11 +112,11 @@ def _sign_in(loaded: Loaded, store: SQLStore, secret_key: SecretKey, upstreams: 
 
 def _upstream(loaded: Loaded, number: int) -> Upstream:
     said = loaded.configuration.upstream_signin[number]
-    settings: dict[str, Any] = {key: getattr(said, key) for key in said.model_fields_set - {"kind"}}
+    settings: dict[str, Any] = {"kind": said.kind} | {key: getattr(said, key) for key in said.model_fields_set}
     if said.client_secret is not None:
         settings["client_secret"] = said.client_secret.get_secret_value()
     with _complaining(loaded, ("upstream_signin", number)):
-        return OIDC(**settings) if said.kind == "oidc" else GitHub(**settings)
+        return upstream_from(settings)
 
 
 def _behind(loaded: Loaded, number: int) -> ASGIApp:
@@ -112,7 +138,8 @@ def _object(loaded: Loaded, path: KeyPath, name: str) -> Any:
             found = getattr(found, attribute)
     except Exception as error:
         # Whatever a module of the operator raises, it is the operator who has to see it.
-        raise _rejected(loaded, path, f"cannot be had: {type(error).__name__}: {error}") from error
+        sentence = f"cannot be had: {type(error).__name__}: {error}"
+        raise Rejected([loaded.complaint(path, sentence)]) from error
     return found
 
 
@@ -124,9 +151,5 @@ def _complaining(loaded: Loaded, section: KeyPath) -> Iterator[None]:
     except ConfigurationError as error:
         # What belongs to an object of its own there is a key like others here.
         key = error.field.rpartition(".")[2]
-        raise _rejected(loaded, (*section, key), str(error).removeprefix(f"{error.field}: ")) from error
-
-
-def _rejected(loaded: Loaded, path: KeyPath, sentence: str) -> Rejected:
-    otherwise = "the configuration" if loaded.file is None else str(loaded.file)
-    return Rejected([Complaint(place_of(path, loaded.sources, otherwise), key_of(path), sentence)])
+        sentence = str(error).removeprefix(f"{error.field}: ")
+        raise Rejected([loaded.complaint((*section, key), sentence)]) from error

@@ -52,6 +52,19 @@ def misfits(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
         yield from _refused(configuration)
 
 
+def doubts(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    """What works, and is probably not what was meant."""
+    server = configuration.server
+    if urlsplit(server.issuer).scheme == "https" and not server.trusted_proxies:
+        yield (
+            ("server", "trusted_proxies"),
+            "is empty, while https is done by a proxy: all callers seem to come from its address, and share the limits "
+            'of one. Name the proxy, as in ["127.0.0.1"].',
+        )
+    if not configuration.api and not configuration.resource:
+        yield ("api",), "is not there: tokens that are issued are for nothing."
+
+
 _OF_OIDC = frozenset({"issuer", "allowed_domains", "allowed_groups", "groups_claim", "authorize_parameters"})
 _OF_GITHUB = frozenset({"allowed_organizations", "allowed_users", "web", "api"})
 

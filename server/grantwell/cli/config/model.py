@@ -158,8 +158,8 @@ class UpstreamSignIn(Section):
     allowed_groups: list[str] = Field(default=[], description="Of oidc: admit people in one of these groups.")
     groups_claim: str = Field(default="groups", description="Of oidc: the claim with the groups.")
     allowed_organizations: list[str] = Field(default=[], description="Of github: admit members of these.")
-    allowed_users: list[str | int] = Field(
-        default=[], description="Of github: admit these, by login or, better, by the number of the account."
+    allowed_users: list[str] = Field(
+        default=[], description="Of github: admit these, by login or, better, by # and the number of the account."
     )
     keep_tokens: bool = Field(default=False, description="Put its tokens into the props of each grant, kept fresh.")
     authorize_parameters: dict[str, str] = Field(default={}, description="Of oidc: what else to ask with.")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from .complaints import Complaint, Rejected, key_of, place_of, sentence_of
 from .environment import overridden
-from .fitting import misfits
+from .fitting import doubts, misfits
 from .lines import KeyPath, lines_of
 from .model import Configuration
 from .settings import setting_of
@@ -34,6 +34,17 @@ class Loaded:
     configuration: Configuration
     file: Path | None
     sources: Mapping[KeyPath, str]
+
+    @property
+    def doubts(self) -> tuple[Complaint, ...]:
+        """What holds, and is probably not what was meant."""
+        found = doubts(self.configuration)
+        return tuple(self.complaint(path, sentence) for path, sentence in found)
+
+    def complaint(self, path: KeyPath, sentence: str) -> Complaint:
+        """A complaint about a key, with the place where it was said."""
+        otherwise = "the configuration" if self.file is None else str(self.file)
+        return Complaint(place_of(path, self.sources, otherwise), key_of(path), sentence)
 
     @property
     def folder(self) -> Path:
