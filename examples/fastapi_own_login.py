@@ -59,9 +59,10 @@ async def consent(request: Request) -> Response:
 
 @site.exception_handler(OAuthError)
 async def refuse(request: Request, error: OAuthError) -> Response:
-    """Tell the client what is wrong with its request, where it is known to be its; otherwise whoever is here."""
-    back = error.redirect_to if isinstance(error, AuthorizationError) else None
-    return go(back) if back else HTMLResponse(escape(error.description), error.status)
+    """Tell the client what is wrong with its request, if somebody has signed in; otherwise whoever is here."""
+    if isinstance(error, AuthorizationError) and error.redirect_to and (error.trusted or signed_in(request)):
+        return go(error.redirect_to)
+    return HTMLResponse(escape(error.description), error.status)
 
 
 oauth = OAuth(ISSUER, SCOPES)

@@ -19,15 +19,15 @@ FOLDER = Path(os.environ.get("EXAMPLE_FOLDER", "."))
 async def authorize(request: Request) -> Response:
     """The authorization endpoint: find out who this is and what they allow, your way."""
     oauth = request.state.oauth
+    user = request.headers.get("x-authenticated-user")  # here: what a proxy in front says; yours may be a session
+    if user is None:
+        return PlainTextResponse("Sign in first.", status_code=401)
     try:
         asked = await oauth.parse_authorization_request(request)
     except AuthorizationError as error:
         if error.redirect_to is None:
             return PlainTextResponse(error.description, status_code=400)
         return Response(status_code=303, headers={"Location": error.redirect_to})
-    user = request.headers.get("x-authenticated-user")  # here: what a proxy in front says; yours may be a session
-    if user is None:
-        return PlainTextResponse("Sign in first.", status_code=401)
     # A real page shows asked.client.name, asked.redirect_uri and asked.scopes, and waits for a yes.
     location = await oauth.complete_authorization(asked, user_id=user, props={"user": user, "plan": "free"})
     return Response(status_code=303, headers={"Location": location})

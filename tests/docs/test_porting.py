@@ -1,4 +1,4 @@
-"""The tables of the porting guide name what there is, here and in the FastMCP that is installed."""
+"""The tables of the porting guide name what there is, here and in the libraries that are installed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastmcp.server.auth import OAuthProxy
+from mcp.server.auth.provider import OAuthAuthorizationServerProvider
 
 from grantwell import OAuthHelpers, OAuthProvider, TokenExchange, TokenExchangeResult
 from grantwell.signin.upstream import OIDC
@@ -65,3 +66,12 @@ def test_every_setting_of_the_proxy_is_one_and_leads_to_one() -> None:
     assert len(table) >= 14
     assert [name for row in table for name in names(row[0]) if name not in there] == []
     assert [name for row in table for name in names(row[1]) if name not in here] == []
+
+
+@pytest.mark.requirement("G-633")
+def test_every_method_of_the_sdk_has_a_line() -> None:
+    told = {name for row in rows("## From the MCP SDK") for name in names(row[0])}
+    to_write = {name for name in vars(OAuthAuthorizationServerProvider) if not name.startswith("_")}
+    # The last one is optional there.
+    assert told == to_write - {"exchange_identity_assertion"}
+    assert {name for row in rows("## From the MCP SDK") for name in names(row[1])} <= OPTIONS | HELPERS

@@ -69,6 +69,9 @@ async def test_djangos_own_login_grants_and_its_views_know_the_caller(tmp_path: 
             await tokens_for(http, bob)
             again = await alice._browser.post(f"{origin}/consent")
             assert again.status_code == 403, "without Django's CSRF token"
+            implicit = alice.opened[0].replace("response_type=code", "response_type=token")
+            to_the_client = await alice._browser.get(implicit)
+            assert "error=unsupported_response_type" in to_the_client.headers["location"]
             foreign = await alice._browser.get(f"{origin}/authorize", params={"client_id": "nobody"})
             assert (foreign.status_code, foreign.has_redirect_location) == (400, False)
 
@@ -191,6 +194,10 @@ async def test_an_authorization_request_may_be_posted_to_a_view(world: World) ->
     implicit = await world.http.post("/authorize", data=asked | {"response_type": "token", "state": "s"})
     assert implicit.status_code == 303
     assert implicit.headers["location"].startswith(f"{REDIRECT_URI}?error=unsupported_response_type&")
+    registered = await world.http.post("/register", json=metadata)
+    stranger = asked | {"response_type": "token", "client_id": registered.json()["client_id"]}
+    nowhere = await world.http.post("/authorize", data=stranger)
+    assert (nowhere.status_code, nowhere.has_redirect_location) == (400, False), "nobody has signed in"
     twice = await world.http.post("/authorize", content=b"client_id=a&client_id=b", headers=FORM)
     assert (twice.status_code, twice.has_redirect_location) == (400, False)
 

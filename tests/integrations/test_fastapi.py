@@ -262,5 +262,10 @@ async def test_an_application_keeps_its_own_login_and_grants_what_it_showed_to_w
             assert (await alice._browser.post(f"{origin}/consent", data=ticket)).status_code == 403
             foreign = await alice._browser.get(f"{origin}/authorize", params={"client_id": "nobody"})
             assert (foreign.status_code, foreign.has_redirect_location) == (400, False)
+            implicit = alice.opened[0].replace("response_type=code", "response_type=token")
+            to_the_client = await alice._browser.get(implicit)
+            assert "error=unsupported_response_type" in to_the_client.headers["location"]
+            nowhere = await http.get(implicit)
+            assert (nowhere.status_code, nowhere.has_redirect_location) == (400, False), "nobody has signed in"
             for nobody in ({}, {"user": ""}, {"user": "alice"}, {"user": "alice", "password": "builder"}):
                 assert (await http.post("/login", data=nobody)).status_code in (400, 403)

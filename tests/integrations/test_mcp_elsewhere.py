@@ -114,7 +114,7 @@ async def test_trouble_of_the_authorization_server_is_not_taken_for_a_bad_token(
         await verifier.close()
 
 
-@pytest.mark.requirement("G-622", "S-066")
+@pytest.mark.requirement("G-622", "G-624", "S-066")
 async def test_fastmcp_by_itself_tells_where_its_tokens_come_from_and_what_it_needs() -> None:
     async with running_issuer(FrozenClock()) as issuer:
         auth = RemoteGrantwell(
@@ -153,6 +153,11 @@ async def test_fastmcp_by_itself_tells_where_its_tokens_come_from_and_what_it_ne
             narrow = issuer.token("u1", aud=RESOURCE, exp=4_000_000_000, scope="files:write")
             refused = await http.post("/mcp", json=CALL, headers=ACCEPT | {"Authorization": f"Bearer {narrow}"})
             assert refused.status_code == 403
+            issuer.answer = lambda _: JSONResponse({}, 500)
+            outage = await http.post("/mcp", json=CALL, headers=ACCEPT | token)
+            assert (outage.status_code, outage.json()["error"]) == (503, "temporarily_unavailable")
+            assert "retry-after" in outage.headers
+            assert "www-authenticate" not in outage.headers
         await auth.close()
 
 

@@ -30,7 +30,8 @@ class PrincipalMiddleware:
     """Sets `request.oauth`: the `Principal` of a protected call, None everywhere else; `request.user` stays Django's.
 
     What a view does not catch is answered: `grantwell.require_scopes` of a token with less by 403 and a challenge, an
-    AuthorizationError by sending the browser to the client, or, where it may not be sent there, by a plain 400.
+    AuthorizationError by sending the browser to the client, if somebody has signed in or an operator made the client,
+    and otherwise by a plain 400.
     """
 
     sync_capable = True
@@ -47,12 +48,12 @@ class PrincipalMiddleware:
         request.oauth = user if isinstance(user, Principal) else None
         return self._get_response(request)
 
-    def process_exception(self, _request: HttpRequest, error: Exception) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """The answer to a refusal of Grantwell's; None for any other trouble."""
         if isinstance(error, InsufficientScope):
             return _refusal(error)
         if isinstance(error, AuthorizationError):
-            return _sent_back(error)
+            return _sent_back(request, error)
         return None
 
 
@@ -96,7 +97,7 @@ def oauth_of(request: HttpRequest) -> OAuthHelpers:
 async def parse_authorization_request(request: HttpRequest) -> AuthorizationRequest:
     """Validate the request that a client sent the user's browser with (OAuth 2.1 section 4.1.1).
 
-    Raises AuthorizationError, which PrincipalMiddleware answers: the browser is sent to the client, or shown the error.
+    Raises AuthorizationError, which PrincipalMiddleware answers; an answer of yours looks at `redirect_to`, `trusted`.
     """
     oauth, body = oauth_of(request), request.body
 
@@ -116,8 +117,10 @@ def _missing(scopes: tuple[str, ...]) -> HttpResponse | None:
     return None
 
 
-def _sent_back(error: AuthorizationError) -> HttpResponse:
-    if error.redirect_to is None:
+def _sent_back(request: HttpRequest, error: AuthorizationError) -> HttpResponse:
+    # Anybody may register a client; that must not make a link on this site that leads elsewhere (RFC 9700 4.11.2).
+    signed_in = getattr(getattr(request, "user", None), "is_authenticated", False)
+    if error.redirect_to is None or not (error.trusted or signed_in):
         return HttpResponse(error.description, status=error.status, content_type="text/plain; charset=utf-8")
     # Not Django's redirect, which quotes a Location anew: clients compare it byte by byte.
     return HttpResponse(status=303, headers={"Location": error.redirect_to})

@@ -12,7 +12,10 @@ from fastmcp.server.auth import AccessToken, AuthProvider, RemoteAuthProvider, T
 from fastmcp.server.dependencies import get_access_token
 from pydantic import AnyHttpUrl
 from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .. import OAuthError
 from .mcp import Authenticated, GuardedTokenVerifier, RemoteTokenVerifier
 
 __all__ = ["Grantwell", "RemoteGrantwell", "get_access_token"]
@@ -80,6 +83,10 @@ class RemoteGrantwell(RemoteAuthProvider):
         self._identifier = AnyHttpUrl(resource)
         self._remote = remote
 
+    def get_middleware(self) -> list[Middleware]:
+        """What verifies the token of a call; trouble of the authorization server is answered by 503."""
+        return [Middleware(_Unavailable), *super().get_middleware()]
+
     def _get_resource_url(self, path: str | None = None) -> AnyHttpUrl:
         """The identifier as it was given: the path of the endpoint is in it."""
         return self._identifier
@@ -97,3 +104,18 @@ class _Remote(TokenVerifier):
     async def verify_token(self, token: str) -> AccessToken | None:
         found = await self._remote.verify_token(token)
         return None if found is None else AccessToken(**dict(found))
+
+
+class _Unavailable:
+    """Answers 503 where nobody can tell whether a token is good: it is no reason to throw the token away."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except OAuthError as error:
+            # It is raised before the call reaches the server, so nothing has been answered yet.
+            members = {"error": error.code, "error_description": error.description}
+            await JSONResponse(members, error.status, dict(error.headers))(scope, receive, send)
