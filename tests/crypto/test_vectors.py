@@ -185,6 +185,14 @@ def test_what_is_derived_for_browsers_is_frozen() -> None:
     assert KEYRING.throttle_key("login", "u1").hex() == throttle
 
 
+@requirement("A-328", "S-460")
+def test_what_is_derived_in_place_of_being_remembered_is_frozen() -> None:
+    derived = KEYRING.derived("upstream nonce", "state")
+    assert derived == "Ixg3aUq23zhrWMEMuv0DSKOVMKEd9pXopUdU-XbvE2Y"
+    others = [("upstream verifier", "state"), ("upstream nonce", "state2"), ("upstream nonce', 'state", "")]
+    assert len({derived, *(KEYRING.derived(purpose, value) for purpose, value in others)}) == 4
+
+
 @requirement("A-328")
 def test_the_form_of_what_a_session_keeps_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     sealed = "000102030405060708090a0b943930eb7f8eac1c15f6c8b2e725ce967ad6dd28f050837b"

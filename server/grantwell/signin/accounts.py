@@ -150,8 +150,9 @@ class Accounts:
     async def sign_in_upstream(self, user_id: str, *, name: str | None) -> User | None:
         """The enabled user of this id, whom an upstream has just signed in; they come to be at their first sign-in.
 
-        `user_id` is as `user_id_of` makes it, `name` what to call them from now on. None if they are disabled, or if
-        the row in the database is not genuine. Raises ValueError for an id that is not of an upstream.
+        `user_id` is as `user_id_of` makes it, `name` what to call them from now on. None if they are disabled or are
+        being deleted, or if the row in the database is not genuine. Raises ValueError for an id that is none of an
+        upstream.
         """
         if not _UPSTREAM_USER_ID.fullmatch(user_id):
             raise ValueError(f"{user_id} is not the id of somebody who signs in elsewhere")
@@ -163,9 +164,12 @@ class Accounts:
             user = await self.get(user_id)
         if user is None or user.disabled_at is not None:
             return None
-        if user.name != name:
+        if user.name == name:
+            return user
+        try:
             return await self._change(user_id, lambda user: replace(user, name=name), None)
-        return user
+        except LookupError:  # deleted meanwhile
+            return None
 
     async def _added(self, user_id: str, *, password_hash: str, is_admin: bool, name: str | None) -> User | None:
         user = User(

@@ -23,13 +23,23 @@ class Refusal(Exception):
     """A request that is answered with a page that says what is wrong, and changes nothing.
 
     `problem` names the texts `problem.….title`, `.happened` and `.next`; `values` are the placeholders of the second.
+    `reason` is for the log, and need not be given where the problem says it all.
     """
 
-    def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None, **values: object) -> None:
+    def __init__(
+        self,
+        status: int,
+        problem: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        reason: str = "",
+        **values: object,
+    ) -> None:
         super().__init__(problem)
         self.status = status
         self.problem = problem
         self.headers = dict(headers or {})
+        self.reason = reason or problem
         self.values = values
 
 

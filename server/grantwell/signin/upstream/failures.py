@@ -27,8 +27,12 @@ class UpstreamRefusal(Exception):
 
 
 class NotAdmitted(Exception):
-    """The upstream knows who this is, and the operator's lists do not have them. `reason` is for the log."""
+    """The upstream knows who this is, and they are not let in here: by the operator's lists, or as a user.
 
-    def __init__(self, reason: str) -> None:
+    `reason` is for the log; `user_id` is given where they are a user.
+    """
+
+    def __init__(self, reason: str, *, user_id: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.user_id = user_id

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -20,8 +19,6 @@ from .identity import Identity, user_id_of
 
 if TYPE_CHECKING:
     from .upstream import Upstream
-
-log = logging.getLogger("grantwell")
 
 _RETRY_AFTER_SECONDS = "5"
 
@@ -49,7 +46,7 @@ async def begin(
     try:
         return redirect(await upstream.authorization_url(_attempt(upstream, site, goal, state), visit.now))
     except UpstreamUnavailable as error:
-        _refuse(upstream, "upstream_unavailable", error.reason, status=503)
+        raise _unavailable(upstream, error) from error
 
 
 async def _leave(upstream: Upstream, site: Site, visit: Visit) -> Response:
@@ -79,25 +76,25 @@ async def _come_back(upstream: Upstream, site: Site, visit: Visit) -> Response:
     if session is None or pending is None or not await site.attempts.close(pending, visit.now):
         raise Refusal(403, "nothing_to_answer")
     goal = Goal.decoded(pending.request)
-    if goal.upstream != upstream.name:
-        _refuse(upstream, "upstream_failed", f"the answer is to a question to {goal.upstream}")
     address = site.oauth.client_address(visit.request)
     if not await site.throttle.allows(_way_back(upstream), address, visit.now):
-        raise Refusal(429, "busy", {"Retry-After": str(FAILED_SIGN_INS.window)})
+        raise Refusal(429, "too_many", {"Retry-After": str(FAILED_SIGN_INS.window)})
     try:
+        if goal.upstream != upstream.name:
+            raise UpstreamRefusal("mix_up", f"the question was to {goal.upstream}")
         identity = await _identity(upstream, answer, _attempt(upstream, site, goal, state), visit.now)
+        return await _sign_in(upstream, site, visit, session, goal, identity)
     except UpstreamUnavailable as error:
-        _refuse(upstream, "upstream_unavailable", error.reason, status=503)
+        raise _unavailable(upstream, error) from error
     except NotAdmitted as error:
-        await _tell_failure(upstream, site, address, "upstream_not_admitted")
-        _refuse(upstream, "upstream_not_admitted", error.reason)
+        await _tell_failure(upstream, site, address, "upstream_not_admitted", error.user_id)
+        raise _refusal(upstream, "upstream_not_admitted", error) from error
     except UpstreamRefusal as error:
         if error.code == "access_denied":
-            _refuse(upstream, "upstream_denied", str(error))
+            raise _refusal(upstream, "upstream_denied", error) from error
         await site.throttle.count(_way_back(upstream), address, visit.now)
-        await _tell_failure(upstream, site, address, "upstream_failed")
-        _refuse(upstream, "upstream_failed", str(error))
-    return await _sign_in(upstream, site, visit, session, goal, identity)
+        await _tell_failure(upstream, site, address, "upstream_failed", None)
+        raise _refusal(upstream, "upstream_failed", error) from error
 
 
 async def _identity(upstream: Upstream, answer: Mapping[str, str], attempt: Attempt, now: int) -> Identity:
@@ -118,16 +115,13 @@ async def _sign_in(
     secret = None if identity.tokens is None else json.dumps(identity.tokens.members()).encode()
     cookie = None if user is None else await begin_session(site, visit, session, user, secret=secret)
     if cookie is None:
-        await _tell_failure(upstream, site, site.oauth.client_address(visit.request), "upstream_not_admitted", user_id)
-        _refuse(upstream, "upstream_not_admitted", f"{user_id} is disabled, or the session ended meanwhile")
+        raise NotAdmitted("the user is disabled, or the session ended meanwhile", user_id=user_id)
     if goal.interaction_id:
         return redirect(f"{site.path('/consent')}?i={goal.interaction_id}", cookie=cookie)
     return redirect(site.path(goal.to or "/signin"), cookie=cookie)
 
 
-async def _tell_failure(
-    upstream: Upstream, site: Site, address: str | None, problem: str, user_id: str | None = None
-) -> None:
+async def _tell_failure(upstream: Upstream, site: Site, address: str | None, problem: str, user_id: str | None) -> None:
     details = {"upstream": upstream.name}
     await site.oauth.tell("sign_in_failed", user_id=user_id, address=address, reason=problem, details=details)
 
@@ -150,8 +144,12 @@ def _parameters(visit: Visit) -> Mapping[str, str]:
     return dict(parameters)
 
 
-def _refuse(upstream: Upstream, problem: str, reason: str, *, status: int = 403) -> NoReturn:
-    # The log has the reason, which may come from the upstream; the page has our own words alone.
-    log.info("a sign-in by upstream %r failed: %s", upstream.name, reason)
-    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if status == 503 else {}
-    raise Refusal(status, problem, headers, provider=upstream.label)
+def _refusal(upstream: Upstream, problem: str, error: NotAdmitted | UpstreamRefusal) -> Refusal:
+    """The page has words of ours alone; the reason may have some of the upstream's."""
+    return Refusal(403, problem, reason=f"upstream {upstream.name}: {error}", provider=upstream.label)
+
+
+def _unavailable(upstream: Upstream, error: UpstreamUnavailable) -> Refusal:
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS}
+    reason = f"upstream {upstream.name}: {error}"
+    return Refusal(503, "upstream_unavailable", headers, reason=reason, provider=upstream.label)
