@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,33 @@ async def test_a_server_with_the_settings_of_the_sdk_believes_the_guard_and_noth
     async with httpx.AsyncClient(transport=alone, base_url="http://127.0.0.1:8000") as http:
         with pytest.raises(LookupError, match="not behind a guard"):
             await http.post("/mcp", json=CALL, headers=ACCEPT | {"Authorization": f"Bearer {token}"})
+
+
+@pytest.mark.requirement("G-620")
+async def test_calls_at_the_same_time_each_know_their_own_caller() -> None:
+    server: MCPServer[Any] = MCPServer("busy")
+    all_are_here = asyncio.Barrier(8)
+
+    @server.tool()
+    async def whoami() -> str | None:
+        """Who calls, after everybody else has come too."""
+        await all_are_here.wait()
+        token = get_access_token()
+        return None if token is None else token.subject
+
+    app = Authenticated(server.streamable_http_app(stateless_http=True, json_response=True))
+    headers = ACCEPT | {"MCP-Protocol-Version": "2025-11-25"}
+    async with provider_with("/mcp", app, {"mcp:use": "Use"}) as world:
+        users = [f"user-{number % 4}" for number in range(8)]
+        tokens = [await world.token(user) for user in users]
+        async with asyncio.timeout(30):
+            answers = await asyncio.gather(
+                *(
+                    world.http.post("/mcp", json=CALL, headers=headers | {"Authorization": f"Bearer {token}"})
+                    for token in tokens
+                )
+            )
+        assert [answer.json()["result"]["structuredContent"]["result"] for answer in answers] == users
 
 
 @pytest.mark.requirement("G-621")
