@@ -57,6 +57,7 @@ def _complaints(folder: Path, text: str, **environment: str) -> list[str]:
         (SMALL + "[oauth]\ncallback_timeout = 301", "oauth.callback_timeout: must be more than 0 and at most 300"),
         (SMALL + "[oauth]\ntoken_endpoint = 'token'", "grantwell.toml:4: oauth.token_endpoint: must be a plain path"),
         (SMALL + "[oauth]\ntoken_endpoint = '/revoke'", "oauth.token_endpoint: overlaps"),
+        (SMALL + "[oauth]\ntoken_endpoint = '/readyz'", "grantwell.toml:4: oauth.token_endpoint: is taken"),
         (SMALL + "[oauth]\nprivate_use_schemes = ['https']", "oauth.private_use_schemes: 'https' is not a scheme"),
         (SMALL + "[oauth]\ndefault_scopes = ['x']", "oauth.default_scopes: 'x' is not a scope of any resource."),
         (SMALL + "[oauth]\nclient_registration_endpoint = 'none'\nallow_client_management = true",
@@ -233,6 +234,9 @@ def test_a_path_in_the_file_is_next_to_the_file_wherever_the_command_is_run(tmp_
     assert server.configuration.server.secret_key_file == tmp_path / "keys/a.key"
     assert server.configuration.server.database_url == f"sqlite+aiosqlite:///{tmp_path}/g.db?x=1"
     assert server.folder == tmp_path
+    unsaid = _read(tmp_path, SMALL)
+    assert unsaid.configuration.server.database_url == f"sqlite+aiosqlite:///{tmp_path}/grantwell.db"
+    assert ("server", "database_url") not in unsaid.sources
     absolute = _read(tmp_path, SMALL + "secret_key_file = '/k'\ndatabase_url = 'sqlite+aiosqlite:////var/g.db'")
     assert str(absolute.configuration.server.secret_key_file) == "/k"
     assert absolute.configuration.server.database_url == "sqlite+aiosqlite:////var/g.db"

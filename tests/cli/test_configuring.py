@@ -26,6 +26,7 @@ def test_init_writes_a_file_that_holds_and_never_overwrites_one(terminal: Termin
     assert tomllib.loads(written)["server"]["issuer"] == "https://auth.example.com"
     assert tomllib.loads(written)["api"] == [{"prefix": "/api", "upstream": "http://127.0.0.1:9999"}]
     assert [path.name for path in terminal.folder.iterdir()] == ["grantwell.toml"]
+    assert "port = 8123" in _init(terminal, "--issuer", "http://127.0.0.1:8123").splitlines()
     assert "there already" in terminal("init", "--issuer", "https://other.example", code=1).stderr
     assert (terminal.folder / "grantwell.toml").read_text() == written
     assert terminal("config", "check").stdout == "grantwell.toml is valid.\n"
@@ -40,6 +41,11 @@ def test_init_writes_a_file_that_holds_and_never_overwrites_one(terminal: Termin
     ):
         terminal("init", *wrong, code=2)
     assert terminal.json("config", "check", "--config", "other.toml")["file"] == "other.toml"
+
+
+def _init(terminal: Terminal, *words: str) -> str:
+    terminal("init", "local.toml", *words)
+    return (terminal.folder / "local.toml").read_text()
 
 
 @pytest.mark.requirement("G-600", "G-311")

@@ -64,7 +64,11 @@ def _upstream(_context: click.Context, _parameter: click.Parameter, value: str) 
 )
 def init(file: Path, issuer: str, upstream: str) -> None:
     """Write a commented configuration to FILE (grantwell.toml), and nothing else. It never overwrites one."""
-    given = {("server", "issuer"): issuer, ("api", "prefix"): "/api", ("api", "upstream"): upstream}
+    given: dict[tuple[str, str], Any] = {("server", "issuer"): issuer}
+    if (parts := urlsplit(issuer)).scheme == "http":
+        # On this machine alone, so nothing else listens there for it.
+        given["server", "port"] = parts.port or 80
+    given |= {("api", "prefix"): "/api", ("api", "upstream"): upstream}
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(template(given))

@@ -45,6 +45,9 @@ def misfits(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
             ("server", "host"),
             "must be 127.0.0.1, ::1 or localhost as long as the issuer is http: tokens would be readable on the way.",
         )
+    for key, value in configuration.oauth:
+        if value in HEALTH_PATHS:
+            yield ("oauth", key), f"is taken: {value} tells how the server is."
     yield from _wrong_sign_in(configuration)
     wrong = list(_wrong_prefixes(configuration.api))
     yield from wrong

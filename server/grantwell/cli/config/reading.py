@@ -16,7 +16,7 @@ from .environment import overridden
 from .fitting import doubts, misfits
 from .lines import KeyPath, lines_of
 from .model import Configuration
-from .settings import setting_of
+from .settings import SECTIONS, setting_of
 
 _MOST_BYTES = 1024 * 1024
 _TOML_PLACE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)")
@@ -146,7 +146,9 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
             if setting is not None and setting.is_path and isinstance(value, str) and value and "\0" not in value:
                 table[key] = str(folder / value)
     server = data.get("server")
-    if isinstance(server, dict) and isinstance(url := server.get("database_url"), str):
-        relative = _SQLITE_FILE.fullmatch(url)
-        if relative:
-            server["database_url"] = f"{relative[1]}{folder / relative[2]}{relative[3]}"
+    if not isinstance(server, dict):
+        return
+    default = SECTIONS["server"].keys["database_url"].default
+    url = server.get("database_url", default if folder != Path.cwd() else None)
+    if isinstance(url, str) and (relative := _SQLITE_FILE.fullmatch(url)):
+        server["database_url"] = f"{relative[1]}{folder / relative[2]}{relative[3]}"

@@ -12,7 +12,8 @@ from .values import NONE
 
 _WIDTH = 100
 _HEAD = """\
-The configuration of a Grantwell server. What is commented out shows the default.
+The configuration of a Grantwell server. What is commented out shows the default, or an
+example where there is none.
 
 Any setting can be overridden by an environment variable that is named after it: GRANTWELL_SERVER__PORT=9000,
 GRANTWELL_API__0__PREFIX=/api. A path is relative to the folder of this file. Secrets never stand here: they are
@@ -90,7 +91,8 @@ def default_of(setting: Setting) -> str | None:
 
 
 def _chapter(chapter: Chapter, given: dict[tuple[str, str], Any]) -> str:
-    holds = any(section == chapter.name for section, _ in given)
+    # A table that says nothing does no harm; one of several is one more.
+    holds = not chapter.is_repeated or any(section == chapter.name for section, _ in given)
     mark = "" if holds else "#"
     lines = [_comment(chapter.text), f"{mark}{chapter.heading}"]
     for name, setting in chapter.keys.items():
