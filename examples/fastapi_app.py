@@ -19,7 +19,7 @@ SCOPES = {"notes:read": "Read your notes", "notes:write": "Write notes for you"}
 
 api = FastAPI(title="Notes", docs_url=None)
 oauth = OAuth(ISSUER, SCOPES)
-add_docs(api, oauth, scopes=list(SCOPES))
+add_docs(api, scopes=list(SCOPES))
 
 # What these ask for is in the OpenAPI document, and a token without it is answered by 403.
 Reader = Annotated[Principal, Security(oauth, scopes=["notes:read"])]

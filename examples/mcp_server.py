@@ -34,7 +34,8 @@ app = OAuthProvider(
     issuer=ISSUER,
     store=store,
     secret_key=key,
-    # Every call needs the scope, and a session answers nobody but the user and client that began it.
+    # Every call needs the scope, and a session answers nobody but the user and client that began it. On a public name
+    # tell the SDK, which otherwise answers on this machine's names alone: streamable_http_app(host="api.example.com").
     api_handlers={"/mcp": Authenticated(server.streamable_http_app(), scopes=["mcp:use"])},
     default_handler=SignIn(store, key),
     resources={"/mcp": Resource(scopes={"mcp:use": "Use the tools"}, name="Example tools")},

@@ -207,8 +207,8 @@ async def test_the_page_of_the_docs_is_a_client_that_gets_a_token(tmp_path: Path
 @pytest.mark.requirement("G-626")
 async def test_the_client_of_the_page_is_made_once_follows_the_issuer_and_takes_nobody_elses_place() -> None:
     api, site = application(), Yes()
-    add_docs(api, oauth)
-    add_docs(api, oauth, path="/other", client_id="taken")
+    add_docs(api)
+    add_docs(api, path="/other", client_id="taken")
 
     async def default(scope: Any, receive: Any, send: Any) -> None:
         await (site if scope["path"] == "/authorize" else api)(scope, receive, send)
@@ -232,9 +232,9 @@ async def test_the_client_of_the_page_is_made_once_follows_the_issuer_and_takes_
 @pytest.mark.requirement("G-626")
 async def test_docs_of_an_application_that_serves_its_own_or_has_no_provider_are_refused() -> None:
     with pytest.raises(ValueError, match="docs_url=None"):
-        add_docs(FastAPI(), oauth)
+        add_docs(FastAPI())
     api = application()
-    add_docs(api, oauth)
+    add_docs(api)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=api), base_url=ISSUER) as http:
         assert (await http.get("/docs")).status_code == 404
 

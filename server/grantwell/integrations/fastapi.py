@@ -68,9 +68,7 @@ def _of_operation(connection: HTTPConnection, scheme: str, found: Sequence[str])
     return tuple(dict.fromkeys([*found, *scopes]))
 
 
-def add_docs(
-    app: FastAPI, oauth: OAuth, *, path: str = "/docs", client_id: str = "docs", scopes: Sequence[str] = ()
-) -> None:
+def add_docs(app: FastAPI, *, path: str = "/docs", client_id: str = "docs", scopes: Sequence[str] = ()) -> None:
     """Serve Swagger UI at `path`, with an Authorize button that signs in with PKCE.
 
     `app` is made with `docs_url=None`, and `path` lies outside of the protected prefixes: `SignIn(…, fallback=app)`
