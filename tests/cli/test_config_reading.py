@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from grantwell.cli.config import Loaded, Rejected, read
 from grantwell.cli.config.settings import SECTIONS
 from grantwell.cli.config.template import default_of, template, toml
+from grantwell.config import configure
 
 UPSTREAM = "[[upstream_signin]]\nname = 'corp'\nclient_id = 'c'\neverybody = true\n"
 SMALL = '[server]\nissuer = "https://auth.example.com"\n'
@@ -245,6 +247,17 @@ def test_a_path_in_the_file_is_next_to_the_file_wherever_the_command_is_run(tmp_
     assert given.configuration.server.database_url == "sqlite:///here.db"
     for wrong in ("''", "'a\\u0000b'"):
         assert "must be the path" in _complaints(tmp_path, SMALL + f"secret_key_file = {wrong}".replace("'", '"'))[0]
+
+
+@pytest.mark.requirement("G-603")
+def test_the_file_has_every_setting_of_the_server_and_with_the_same_default() -> None:
+    others = {"issuer", "prefixes", "resources", "trusts_issuers", "clock", "trusted_proxies"}
+    settings = {name: p.default for name, p in signature(configure).parameters.items() if name not in others}
+    section = SECTIONS["oauth"].keys
+    assert set(section) == set(settings)
+    for name, default in settings.items():
+        expected = list(default) if isinstance(default, tuple) else default
+        assert section[name].default == expected, name
 
 
 @pytest.mark.requirement("G-603")

@@ -53,6 +53,12 @@ def _folder(folder: Path, more: str = "", *, behind: str = "app = 'notes:app'") 
 
 async def _me(url: str) -> httpx.Response:
     """Go through everything once, and call the application."""
+    async with httpx.AsyncClient(timeout=20) as http:
+        return await http.get(f"{url}/api/me", headers={"Authorization": f"Bearer {await _token(url)}"})
+
+
+async def _token(url: str) -> str:
+    """Register, sign in, consent and exchange the code; the access token."""
     redirect = f"{url}/callback"
     async with httpx.AsyncClient(timeout=20) as http, Person("ada", PASSWORD) as person:
         metadata = {"redirect_uris": [redirect], "token_endpoint_auth_method": "none"}
@@ -61,8 +67,8 @@ async def _me(url: str) -> httpx.Response:
         back = await person.answer(f"{url}/authorize{request}&scope=read&state=x", redirect)
         code = parameters_of(back)["code"]
         form = {"grant_type": "authorization_code", "client_id": client, "code": code, "code_verifier": VERIFIER}
-        token = (await http.post(f"{url}/token", data=form)).json()["access_token"]
-        return await http.get(f"{url}/api/me", headers={"Authorization": f"Bearer {token}"})
+        token: str = (await http.post(f"{url}/token", data=form)).json()["access_token"]
+        return token
 
 
 @pytest.mark.anyio
@@ -110,6 +116,20 @@ async def test_an_api_that_is_not_python_is_served_behind_the_front(tmp_path: Pa
         upstream.shutdown()
     assert (told["path"], told["x-grantwell-user"], told["x-grantwell-scopes"]) == ("/me", "ada", "read")
     assert "authorization" not in told
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("G-604")
+async def test_a_proxy_asks_about_calls_that_it_sends_elsewhere(tmp_path: Path) -> None:
+    _folder(tmp_path, "[oauth]\nverify_endpoint = '/verify'", behind="")
+    with configured_server(tmp_path) as server:
+        token = await _token(server.url)
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            asked = {"X-Original-URI": "/api/me"}
+            answer = await http.get("/verify", headers={"Authorization": f"Bearer {token}"} | asked)
+            assert (answer.status_code, answer.headers["x-grantwell-user"]) == (204, "ada")
+            assert (await http.get("/verify", headers=asked)).status_code == 401
+            assert (await http.get("/api/me", headers={"Authorization": f"Bearer {token}"})).status_code == 404
 
 
 @pytest.mark.requirement("G-604")

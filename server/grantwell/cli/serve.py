@@ -132,8 +132,5 @@ def _announcement(loaded: Loaded, port: int) -> str:
     address = origin_of(server.host, port)
     lines = [f"Grantwell serves {server.issuer} at {address}", ""]
     width = max((len(api.prefix) for api in loaded.configuration.api), default=0)
-    lines += [
-        f"  {api.prefix:{width}}  {api.upstream or api.app or 'is served elsewhere'}"
-        for api in loaded.configuration.api
-    ]
+    lines += [f"  {api.prefix:{width}}  {api.upstream or api.app or 'elsewhere'}" for api in loaded.configuration.api]
     return "\n".join([*lines, "", "Stop with Ctrl+C. It listens at:", address])

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import click
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from grantwell_storage import SQLStore
@@ -125,7 +126,10 @@ def _behind(loaded: Loaded, number: int) -> ASGIApp:
     if api.upstream is not None:
         with _complaining(loaded, ("api", number)):
             return Front(api.upstream, **front_of(api))  # type: ignore[arg-type]  # each was validated under its name
-    app: ASGIApp = _object(loaded, ("api", number, "app"), api.app or "")
+    if api.app is None:
+        # A proxy sends calls elsewhere, and asks the verify endpoint about each.
+        return Starlette()
+    app: ASGIApp = _object(loaded, ("api", number, "app"), api.app)
     return app
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -49,7 +49,7 @@ def misfits(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
         if value in HEALTH_PATHS:
             yield ("oauth", key), f"is taken: {value} tells how the server is."
     yield from _wrong_sign_in(configuration)
-    wrong = list(_wrong_prefixes(configuration.api))
+    wrong = list(_wrong_apis(configuration))
     yield from wrong
     if not wrong:
         yield from _refused(configuration)
@@ -104,12 +104,15 @@ def front_of(api: Api) -> dict[str, object]:
     return api.model_dump(include=set(_OF_FRONT))
 
 
-def _wrong_prefixes(apis: Iterable[Api]) -> Iterator[tuple[KeyPath, str]]:
+def _wrong_apis(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
     seen: set[str] = set()
-    for number, api in enumerate(apis):
+    for number, api in enumerate(configuration.api):
         path: KeyPath = ("api", number, "prefix")
-        if api.upstream is None and api.app is None:
-            yield ("api", number), "must have an upstream or an app, for what is behind it."
+        if api.upstream is None and api.app is None and configuration.oauth.verify_endpoint is None:
+            yield (
+                ("api", number),
+                "must have an upstream or an app, unless a proxy asks the verify_endpoint of [oauth].",
+            )
         if api.upstream is not None and api.app is not None:
             yield ("api", number, "app"), "cannot be there together with upstream."
         for key in sorted(api.model_fields_set & _OF_FRONT if api.upstream is None else ()):

@@ -69,6 +69,9 @@ class OAuth(Section):
     introspection_endpoint: Annotated[str | None, OrNone()] = Field(
         default=None, description="Where resource servers ask what a token stands for (RFC 7662)."
     )
+    verify_endpoint: Annotated[str | None, OrNone()] = Field(
+        default=None, description="Where a proxy asks whether a call may pass, as nginx's auth_request does."
+    )
     client_registration_endpoint: Annotated[str | None, OrNone()] = Field(
         default="/register", description="Where clients register themselves (RFC 7591)."
     )
@@ -89,6 +92,9 @@ class OAuth(Section):
         default=60, description="How long the refresh token before is answered with the same successor."
     )
     callback_timeout: float = Field(default=10.0, description="How many seconds a callback of [hooks] may take.")
+    event_ttl: Annotated[int | None, Duration(), OrNone()] = Field(
+        default=90 * DAY, description="For how long it is kept what happened; none for good."
+    )
     unused_client_ttl: Annotated[int | None, Duration(), OrNone()] = Field(
         default=90 * DAY, description="After how long a client that registered itself goes if nobody uses it."
     )
@@ -194,7 +200,8 @@ class Protected(Section):
 
 
 class Api(Protected):
-    """One for each path that takes an access token; with `upstream` or `app`, whatever is behind it."""
+    """One for each path that takes an access token, with what is behind it: an `upstream`, an `app`, or, where a proxy
+    asks the `verify_endpoint`, neither."""
 
     prefix: str = Field(description="The path that everything of this API is below.")
     upstream: str | None = Field(

@@ -23,6 +23,7 @@ Check it with `grantwell config check`, see what holds with `grantwell config sh
 """
 _EXAMPLES: dict[tuple[str, str], Any] = {
     ("oauth", "introspection_endpoint"): "/introspect",
+    ("oauth", "verify_endpoint"): "/verify",
     ("oauth", "default_scopes"): ["notes:read"],
     ("oauth", "default_resources"): ["https://auth.example.com/api"],
     ("server", "secret_key_file"): "grantwell.key",
