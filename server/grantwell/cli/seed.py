@@ -38,10 +38,10 @@ async def seed(deployment: Deployment, settings: DemoSettings, password: str) ->
 
 async def _added(accounts: Accounts, password: str) -> str:
     if password:
-        await accounts.add(DEMO_USER, password)
+        await accounts.add(DEMO_USER, password, is_admin=True)
         return "with the password from $GRANTWELL_DEMO_PASSWORD"
     password = secrets.token_urlsafe(12)
-    await accounts.add(DEMO_USER, password)
+    await accounts.add(DEMO_USER, password, is_admin=True)
     return f"password {password} (printed this once; it stays valid when you start again)"
 
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from grantwell_storage import SQLStore
 
 from ... import GrantwellError, OAuthProvider, Resource, SecretKey
-from ...signin import SignIn
+from ...signin import Branding, SignIn
 from ..readiness import STARTUP_FAILURE, Ready, announcing
 from .api import api
 from .notes import Notes
@@ -23,6 +23,9 @@ log = logging.getLogger("grantwell")
 _READ_NOTES = {"notes:read": "Read your notes"}
 _WRITE_NOTES = {"notes:write": "Write and delete your notes"}
 _USE_TOOLS = {"mcp:use": "Use the tools"}
+
+# The colour is that of the playground.
+_BRANDING = Branding(name="Grantwell demonstration", accent="#0b6e63")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,5 +77,5 @@ def demo_provider(settings: DemoSettings) -> OAuthProvider:
         default_scopes=tuple(dict.fromkeys(scope for resource in resources.values() for scope in resource.scopes)),
         introspection_endpoint="/introspect",
         cimd_allowed_networks=settings.cimd_allowed_networks,
-        default_handler=SignIn(store, secret_key, fallback=site),
+        default_handler=SignIn(store, secret_key, fallback=site, branding=_BRANDING),
     )
