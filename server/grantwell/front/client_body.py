@@ -34,7 +34,6 @@ class ClientBody:
         self._has_started = False
         self._wanted = asyncio.Event()
         self.is_complete = False
-        self.has_left = False
 
     async def framing(self) -> Headers:
         """How the body is told from what follows it (RFC 9112 section 6.3); no header where there is none.
@@ -72,7 +71,7 @@ class ClientBody:
             await self._send_all(connection)
             on_complete()
             while True:
-                await self._next(waits=False)
+                self._heard(await self._receive())
         except h11.LocalProtocolError as error:
             connection.fail(Unacceptable(f"the body is not as long as was said: {error}"))
         except (ClientLeft, ClientStalled, TooSlow) as error:
@@ -108,20 +107,24 @@ class ClientBody:
                     self.is_complete = not message.get("more_body", False)
 
     async def _send(self, connection: Connection, event: h11.Data | h11.EndOfMessage) -> None:
+        connection.write(event)
+        if not connection.is_congested:
+            return
         try:
             async with asyncio.timeout(self._idle_timeout):
-                await connection.send(event)
+                await connection.drain()
         except TimeoutError as error:
             raise TooSlow("the upstream takes no more of the request") from error
 
-    async def _next(self, *, waits: bool = True) -> Message:
-        """The client's next message. Raises ClientLeft, and ClientStalled where it `waits` too long for one."""
+    async def _next(self) -> Message:
+        """The client's next message. Raises ClientLeft, and ClientStalled where none comes in time."""
         try:
-            async with asyncio.timeout(self._idle_timeout if waits else None):
-                message = await self._receive()
+            async with asyncio.timeout(self._idle_timeout):
+                return self._heard(await self._receive())
         except TimeoutError as error:
             raise ClientStalled("the client does not go on with its request") from error
+
+    def _heard(self, message: Message) -> Message:
         if message["type"] == "http.disconnect":
-            self.has_left = True
             raise ClientLeft("the client has left")
         return message

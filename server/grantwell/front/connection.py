@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 import h11
@@ -17,9 +18,13 @@ Received = h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessag
 
 
 class Connection(asyncio.Protocol):
-    """Carries one request at a time. It is given up when the upstream speaks out of turn."""
+    """Carries one request at a time. It is given up when the upstream speaks out of turn.
 
-    def __init__(self) -> None:
+    `on_lost` is called with it once it has ended, whoever ended it.
+    """
+
+    def __init__(self, on_lost: Callable[[Connection], None]) -> None:
+        self._on_lost = on_lost
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._transport: asyncio.Transport | None = None
         self._readable = asyncio.Event()
@@ -54,7 +59,8 @@ class Connection(asyncio.Protocol):
         if exc is None and self._trouble is None:
             # An answer that has no other end than this one is whole.
             self._http.receive_data(b"")
-        self._lose(f"the upstream ended the connection ({'EOF' if exc is None else type(exc).__name__})", exc is None)
+        self._lose(f"the upstream ended the connection ({'EOF' if exc is None else type(exc).__name__})")
+        self._on_lost(self)
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -89,8 +95,8 @@ class Connection(asyncio.Protocol):
         self._expiry = asyncio.get_running_loop().call_later(keep_seconds, self.abort)
         return True
 
-    async def send(self, event: Sendable) -> None:
-        """Send a part of a request, and wait while the upstream is slow to take it.
+    def write(self, event: Sendable) -> None:
+        """Send a part of a request; `drain` has to follow before the next one.
 
         Raises NoAnswer when the connection has ended, and h11.LocalProtocolError for what is not HTTP.
         """
@@ -99,30 +105,42 @@ class Connection(asyncio.Protocol):
             raise self._trouble
         if self._transport is not None:
             self._transport.writelines(pieces)
-        if not self._writable.is_set():
-            await self._writable.wait()
-            if self._trouble is not None:
-                raise self._trouble
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the upstream is slow to take what was written."""
+        return not self._writable.is_set()
+
+    async def drain(self) -> None:
+        """Wait until the upstream has taken most of what was written. Raises NoAnswer when the connection has ended."""
+        await self._writable.wait()
+        if self._trouble is not None:
+            raise self._trouble
+
+    def take(self) -> Received | None:
+        """The next part of the answer, if it has come. Raises NoAnswer when there is none, or none that is HTTP."""
+        try:
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            if self._trouble is None:
+                self._trouble = NoAnswer(f"the answer is not well-formed HTTP/1.1: {error}")
+            self.abort()
+            raise self._trouble from error
+        if not isinstance(event, type) and not isinstance(event, h11.ConnectionClosed | h11.Request):
+            return cast("Received", event)
+        if self._trouble is not None:
+            raise self._trouble
+        if event is not h11.NEED_DATA:
+            raise NoAnswer("the upstream changes to another protocol, which it was not asked for")
+        return None
 
     async def receive(self) -> Received:
-        """The next part of the answer. Raises NoAnswer when there is none, or none that is well-formed."""
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                if self._trouble is None:
-                    self._trouble = NoAnswer(f"the answer is not well-formed HTTP/1.1: {error}")
-                self.abort()
-                raise self._trouble from error
-            if not isinstance(event, type) and not isinstance(event, h11.ConnectionClosed | h11.Request):
-                return cast("Received", event)
-            if self._trouble is not None:
-                raise self._trouble
-            if event is not h11.NEED_DATA:
-                raise NoAnswer("the upstream changes to another protocol, which it was not asked for")
+        """The next part of the answer, when it comes. Raises NoAnswer as `take` does."""
+        while (event := self.take()) is None:
             self._readable.clear()
             self._resume()
             await self._readable.wait()
+        return event
 
     def fail(self, trouble: Exception) -> None:
         """End it, so that whoever waits for it raises `trouble`."""
@@ -134,9 +152,9 @@ class Connection(asyncio.Protocol):
         """End it at once."""
         if self._transport is not None:
             self._transport.abort()
-        self._lose("the connection was given up", False)
+        self._lose("the connection was given up")
 
-    def _lose(self, reason: str, may_be_whole: bool) -> None:
+    def _lose(self, reason: str) -> None:
         if self._trouble is None:
             self._trouble = ConnectionLost(reason, is_unanswered=not self._has_answer)
         self._readable.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from .connection import Connection
 from .failures import TooBusy, TooSlow, Unreachable
@@ -22,14 +22,16 @@ class Connections:
         self._target = target
         self._connect_timeout = connect_timeout
         self._slots = asyncio.Semaphore(most)
-        self._idle: list[Connection] = []
+        # In the order in which they were given back: the one used last is used next, and the others run out.
+        self._idle: dict[Connection, None] = {}
         self._used: set[Connection] = set()
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """The right to one connection. Raises TooBusy where none comes free within the connect timeout."""
         try:
-            async with asyncio.timeout(self._connect_timeout):
+            # A free one is had at once, without a timer.
+            async with asyncio.timeout(self._connect_timeout) if self._slots.locked() else nullcontext():
                 await self._slots.acquire()
         except TimeoutError as error:
             raise TooBusy("every connection to the upstream is in use") from error
@@ -43,7 +45,7 @@ class Connections:
         """A connection that was kept from an earlier request, if there is one."""
         connection = None
         while self._idle and connection is None:
-            kept = self._idle.pop()
+            kept, _ = self._idle.popitem()
             connection = kept if kept.is_open else None
         if connection is None:
             yield None
@@ -60,7 +62,7 @@ class Connections:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 _, connection = await loop.create_connection(
-                    Connection, target.host, target.port, ssl=target.tls, server_hostname=name
+                    lambda: Connection(self._forget), target.host, target.port, ssl=target.tls, server_hostname=name
                 )
         except TimeoutError as error:
             raise TooSlow(f"no connection within {self._connect_timeout:g} s") from error
@@ -80,7 +82,10 @@ class Connections:
         finally:
             self._used.discard(connection)
             if connection.give_back(KEEP_SECONDS):
-                self._idle.append(connection)
+                self._idle[connection] = None
+
+    def _forget(self, connection: Connection) -> None:
+        self._idle.pop(connection, None)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

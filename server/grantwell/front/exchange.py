@@ -90,7 +90,7 @@ class Exchange:
 
     async def _talk(self, connection: Connection, request: h11.Request) -> None:
         try:
-            await connection.send(request)
+            connection.write(request)
             async with self._pumped(connection) as pumping:
                 await self._answer(connection, pumping)
         except h11.LocalProtocolError as error:
@@ -130,7 +130,7 @@ class Exchange:
             headers.append((b"connection", b"close"))
         self._has_begun = True
         await self._say({"type": "http.response.start", "status": head.status_code, "headers": headers})
-        while isinstance(event := await self._in_time(connection.receive(), "upstream"), h11.Data):
+        while isinstance(event := connection.take() or await self._in_time(connection.receive(), "upstream"), h11.Data):
             await self._say({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
         await _stopped(pumping)
         await self._body.drop()
@@ -158,5 +158,6 @@ class Exchange:
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
@@ -72,30 +71,15 @@ class Relay:
             upstream.transport.abort()
 
     async def _open(self, path: bytes, headers: Headers, subprotocols: list[str]) -> ClientConnection:
-        dial = self._dial(
-            path,
-            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
-            # What is not ASCII is read in one way by some servers and otherwise by others.
-            additional_headers=[(k.decode("ascii"), v.decode("ascii")) for k, v in headers if v.isascii()],
-        )
-        try:
-            return await dial
-        except InvalidStatus:
-            raise
-        except TimeoutError as error:
-            raise TooSlow(f"no answer to the handshake within {self._open_timeout:g} s") from error
-        except OSError as error:
-            raise Unreachable(f"no connection ({type(error).__name__}: {error.strerror or error})") from error
-        except (InvalidHandshake, EOFError) as error:
-            raise NoAnswer(f"the upstream does not shake hands as it should: {error}") from error
-
-    def _dial(self, path: bytes, **options: Any) -> _Dial:
         scheme = "ws" if self._target.tls is None else "wss"
         try:
-            return _Dial(
+            return await _Dial(
                 f"{scheme}://{self._target.authority}{path.decode('ascii')}",
-                compression=None,
+                subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+                # What is not ASCII is read in one way by some servers and otherwise by others.
+                additional_headers=[(k.decode("ascii"), v.decode("ascii")) for k, v in headers if v.isascii()],
                 user_agent_header=None,
+                compression=None,
                 proxy=None,
                 open_timeout=self._open_timeout,
                 close_timeout=_CLOSING_SECONDS,
@@ -104,10 +88,17 @@ class Relay:
                 max_size=self._max_message_bytes,
                 max_queue=1,
                 ssl=self._target.tls,
-                **options,
             )
+        except InvalidStatus:
+            raise
         except InvalidURI as error:
             raise Unacceptable("the path is not one that a websocket may have") from error
+        except TimeoutError as error:
+            raise TooSlow(f"no answer to the handshake within {self._open_timeout:g} s") from error
+        except OSError as error:
+            raise Unreachable(f"no connection ({type(error).__name__}: {error.strerror or error})") from error
+        except (InvalidHandshake, EOFError) as error:
+            raise NoAnswer(f"the upstream does not shake hands as it should: {error}") from error
 
 
 def _passed_on(response: Response | None) -> Headers:
