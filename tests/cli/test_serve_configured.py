@@ -171,6 +171,9 @@ def test_what_cannot_be_served_is_said_before_anything_is_started(tmp_path: Path
     assert "chmod 600" in terminal("serve", code=1).stderr
     (tmp_path / "grantwell.key").rename(tmp_path / "moved.key")
     assert "grantwell.key is missing" in terminal("serve", code=1).stderr
+    (tmp_path / "grantwell.key").write_text("0" * 64)
+    (tmp_path / "grantwell.key").chmod(0o600)
+    assert "it is another database's" in terminal("serve", code=1).stderr
     (tmp_path / "grantwell.toml").write_text(text.replace("[[api]]", "database_url = 'sqlite:///new.db'\n[[api]]"))
     assert "grantwell migrate" in terminal("serve", code=1).stderr
     assert not (tmp_path / "new.db").exists()

@@ -11,14 +11,19 @@ import click
 
 from grantwell_migrations import upgrade
 
+from ..crypto import Keyring
+from ..signin import Accounts
+from ..store import UserQuery
 from .config import Loaded, Options, read
 from .configuring import warn
 from .demonstration import serve_demonstration
-from .deployment import Deployment
+from .deployment import ANY_ISSUER, Deployment
 from .options import DEFAULT_CONFIG, DEFAULT_DATABASE_URL, config_file, is_configured, with_config
 from .processes import Process, run
 from .serving import checked, create_app
 from .sockets import bound_to, origin_of
+
+_SAMPLE = 100
 
 
 @click.command()
@@ -122,9 +127,15 @@ def _serve_configured(loaded: Loaded, *, migrate: bool) -> None:
 
 
 async def _made_ready(deployment: Deployment) -> None:
-    """See that schema and key are there, while there is somebody to tell."""
+    """See that schema and key are there and belong together, while there is somebody to tell."""
     async with deployment.store() as store:
-        await deployment.secret_key(store)
+        accounts = Accounts(store, Keyring(ANY_ISSUER, await deployment.secret_key(store)))
+        users = (await store.list_users(UserQuery(limit=_SAMPLE))).items
+        # One row may have been spoiled by somebody; all of them are the key.
+        if users and not (await accounts.list(limit=_SAMPLE)).items:
+            raise click.ClickException(
+                f"No user in this database was written with the key {deployment.key_file}: it is another database's."
+            )
 
 
 def _announcement(loaded: Loaded, port: int) -> str:
