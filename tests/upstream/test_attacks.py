@@ -278,3 +278,19 @@ async def test_whoever_tries_made_up_codes_is_slowed_down(scene: Scene, browser:
     assert len(scene.issuer.forms) == 10
     elsewhere = scene.place.browser("198.51.100.7")
     assert (await scene.sign_in(elsewhere)).status_code == 303
+
+
+@pytest.mark.requirement("G-562")
+async def test_a_page_about_a_sign_in_that_failed_has_a_reference_for_the_operator(
+    scene: Scene, browser: Browser
+) -> None:
+    helpers = scene.place.world.provider.helpers
+    for changes, reason in (
+        ({"code": "made-up"}, "upstream corp: invalid_grant: the token endpoint refused"),
+        ({"iss": "https://evil.test"}, "upstream corp: invalid_issuer: the answer is of another issuer"),
+        ({"code": None, "error": "access_denied"}, "upstream corp: access_denied"),
+    ):
+        page = await scene.sign_in(browser, **changes)
+        (kept, *_) = (await helpers.list_events(name="refused")).items
+        assert kept.reference in read(page).words
+        assert kept.reason.startswith(reason)

@@ -69,7 +69,7 @@ def _noted(site: Site, request: Request, error: Refusal | OAuthError) -> str:
 
 def _told(refusal: Refusal) -> OAuthError:
     code = "temporarily_unavailable" if refusal.status == 503 else "access_denied"
-    return OAuthError(code, TEXTS[f"problem.{refusal.problem}.title"], reason=refusal.problem)
+    return OAuthError(code, TEXTS[f"problem.{refusal.problem}.title"], reason=refusal.reason)
 
 
 def _problem(error: OAuthError) -> str:

@@ -10,7 +10,7 @@ from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from ...config import CLOCK_SKEW
-from ...crypto import BadSignature, UnknownKey
+from ...crypto import BadSignature, KeySet, UnknownKey
 from ...errors import ConfigurationError
 from .addresses import is_usable
 from .admission import Admission
@@ -147,21 +147,13 @@ class OIDC(Upstream):
         return "client_secret_post" if "client_secret_post" in metadata.auth_methods else "client_secret_basic"
 
     async def _check_signature(self, metadata: Metadata, id_token: IdToken, now: int) -> None:
-        for anew in (False, True):
-            keys = await self._discovery.keys(now, anew=anew)
+        try:
             try:
-                return keys.verify(
-                    id_token.text,
-                    algorithm=id_token.algorithm,
-                    key_id=id_token.key_id,
-                    algorithms=metadata.algorithms,
-                )
-            except UnknownKey as error:
-                failure: BadSignature = error
-            except BadSignature as error:
-                failure = error
-                break
-        raise UpstreamRefusal("invalid_id_token", f"the ID token is refused: {failure.reason}") from failure
+                _verify(await self._discovery.keys(now), metadata, id_token)
+            except UnknownKey:
+                _verify(await self._discovery.keys(now, anew=True), metadata, id_token)
+        except BadSignature as error:
+            raise UpstreamRefusal("invalid_id_token", f"the ID token is refused: {error.reason}") from error
 
     async def _complete(
         self, metadata: Metadata, claims: Mapping[str, Any], subject: str, access_token: str
@@ -181,6 +173,15 @@ class OIDC(Upstream):
         # Address and verification from one place: a pair made of two would say what neither of them said.
         source = more if "email" in more else claims
         return {**claims, **more, "email": source.get("email"), "email_verified": source.get("email_verified")}
+
+
+def _verify(keys: KeySet, metadata: Metadata, id_token: IdToken) -> None:
+    keys.verify(
+        id_token.text,
+        algorithm=id_token.algorithm,
+        key_id=id_token.key_id,
+        algorithms=metadata.algorithms,
+    )
 
 
 def _check_freshness(claims: Mapping[str, Any], attempt: Attempt) -> None:

@@ -79,6 +79,7 @@ class UpstreamTokens:
         raise OAuthError("invalid_grant", reason=f"the sign-in at upstream {tokens.provider} has run out")
 
     def _remember(self, event: TokenExchange, renewed: KeptTokens) -> None:
+        self._renewed.pop(event.idempotency_key, None)
         self._renewed[event.idempotency_key] = renewed
         while len(self._renewed) > _MOST_REMEMBERED or self._oldest_age(renewed.issued_at) > REMEMBERED_SECONDS:
             self._renewed.popitem(last=False)
