@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 from starlette.requests import Request
@@ -107,7 +108,9 @@ def test_the_container_starts_a_command_that_there_is() -> None:
     program, command, *options = start
 
     assert program == "grantwell"
-    known = {option for parameter in main.commands[command].params for option in parameter.opts}
+    found = main.get_command(click.Context(main), command)
+    assert found is not None
+    known = {option for parameter in found.params for option in parameter.opts}
     assert set(options) <= known
     compile(probe[2], "HEALTHCHECK", "exec")
 
