@@ -221,6 +221,7 @@ def test_defaults_that_nothing_declares_are_refused() -> None:
         ("refresh_token_idle_ttl", [0, -1, 10**12, 1.0], [None, 1]),
         ("refresh_replay_window", [-1, 601, None, 1.0], [0, 600]),
         ("callback_timeout", [0, -1, 301, None, "10", True, float("nan"), float("inf")], [0.1, 300]),
+        ("event_ttl", [0, -1, 10**12, 1.0, "90d"], [None, 1]),
         ("unused_client_ttl", [0, -1, 10**12, 1.0], [None, 1]),
     ],
 )
@@ -267,7 +268,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         for name in (
             "authorize_endpoint", "token_endpoint", "revocation_endpoint", "client_registration_endpoint", "code_ttl",
             "access_token_ttl", "refresh_token_ttl", "refresh_token_idle_ttl", "refresh_replay_window",
-            "callback_timeout", "unused_client_ttl", "default_scopes", "default_resources", "trusted_proxies",
+            "callback_timeout", "event_ttl", "unused_client_ttl", "default_scopes", "default_resources",
+            "trusted_proxies",
         )
     } == {
         "authorize_endpoint": "/authorize",
@@ -280,6 +282,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "refresh_token_idle_ttl": None,
         "refresh_replay_window": 60,
         "callback_timeout": 10.0,
+        "event_ttl": 90 * 86_400,
         "unused_client_ttl": 90 * 86_400,
         "default_scopes": None,
         "default_resources": None,

@@ -70,8 +70,8 @@ class OAuthError(GrantwellError):
 
     `code` and `description` go to the client; `reason` and `client_id` go only to the log and to `on_error`. `status`
     is the HTTP status and `headers` are sent with it; both have the usual values for the code when not given. `inputs`
-    is what of the request may be kept, `reference` under what it was kept (`OAuthHelpers.note_refusal`). A
-    `token_exchange_callback` raises it to answer the client: `invalid_grant` from there also revokes the grant.
+    and `grant_id` are what of the request may be kept, `reference` is under what it was (`OAuthHelpers.note_refusal`).
+    A `token_exchange_callback` raises it to answer the client: `invalid_grant` from there also revokes the grant.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class OAuthError(GrantwellError):
             self.headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
         self.reason = reason
         self.client_id: str | None = None
+        self.grant_id: str | None = None
         self.inputs: Mapping[str, str] = {}
         self.reference = ""
         super().__init__(f"{self.code}: {self.description}")

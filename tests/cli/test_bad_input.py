@@ -44,7 +44,9 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tupl
 def _lines(draw: st.DrawFn) -> list[str]:
     path, command = draw(st.sampled_from(_commands(main)))
     line = list(path)
-    for parameter in draw(st.lists(st.sampled_from(command.params), max_size=4)):
+    # Whoever follows what happens does so until they are interrupted.
+    parameters = [parameter for parameter in command.params if parameter.name != "follow"]
+    for parameter in draw(st.lists(st.sampled_from(parameters), max_size=4)):
         if isinstance(parameter, click.Option):
             line.append(draw(st.sampled_from([*parameter.opts, *parameter.secondary_opts])))
             if not parameter.is_flag:

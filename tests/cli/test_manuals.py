@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from grantwell import OAuthProvider
 from grantwell.cli.config import read
 from tests.cli.documents import MEMBERS
 from tests.cli.terminal import REDIRECT, Terminal
@@ -29,6 +30,12 @@ def test_the_example_of_the_manual_is_a_configuration_that_holds(terminal: Termi
     (terminal.folder / "grantwell.toml").write_text(example)
     assert read(terminal.folder / "grantwell.toml", {}).configuration.api[0].prefix == "/api"
     terminal("config", "check")
+
+
+async def _refusal(provider: OAuthProvider) -> str:
+    return provider.helpers.note_refusal(
+        endpoint="/token", code="invalid_grant", description="No.", reason="the grant has ended", status=400
+    )
 
 
 def test_json_has_the_members_that_are_promised(terminal: Terminal) -> None:
@@ -65,6 +72,8 @@ def test_json_has_the_members_that_are_promised(terminal: Terminal) -> None:
     told_by("users delete --dry-run", "ada")
     told_by("users delete", "ada", "--yes")
     told_by("clients delete", client, "--yes")
+    told["events"] = terminal.json("events")[0]
+    told_by("explain", terminal.with_provider(_refusal))
     told_by("purge")
     told_by("backup", "copy.db")
     told_by("restore", "copy.db", "--yes")
@@ -72,5 +81,5 @@ def test_json_has_the_members_that_are_promised(terminal: Terminal) -> None:
         if command != "config show":
             missing = set(members) - set(told[command])
             assert not missing, (command, missing)
-    for command in ("grants show", "users list", "grants revoke", "purge", "migrate"):
+    for command in ("grants show", "users list", "grants revoke", "events", "explain", "purge", "migrate"):
         assert set(told[command]) == set(MEMBERS[command]), command

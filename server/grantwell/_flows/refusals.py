@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._protocol.forms import Parameters
+from .._protocol.tokens import parse_token
 from ..records import Event
 from .audit import new_event_id
 from .context import Context, log
@@ -45,6 +46,13 @@ def harmless_inputs(form: Parameters) -> dict[str, str]:
     return {name: " ".join(values) for name in _HARMLESS if (values := form.many(name))}
 
 
+def grant_named_in(form: Parameters) -> str | None:
+    """The grant that a token or code in a request is of; its id is no secret, and nothing is proven by it."""
+    texts = (text for name in ("code", "refresh_token", "token", "subject_token") for text in form.many(name))
+    parsed = (parse_token(text) for text in texts)
+    return next((token.grant_id for token in parsed if token is not None and token.grant_id), None)
+
+
 def harmless_metadata(document: Mapping[str, Any]) -> dict[str, str]:
     """The same of a registration (RFC 7591 section 2)."""
     members = {"redirect_uri": "redirect_uris", "grant_type": "grant_types", "scope": "scope"}
@@ -72,6 +80,7 @@ def note(
     status: int,
     client_id: str | None = None,
     user_id: str | None = None,
+    grant_id: str | None = None,
     address: str | None = None,
     inputs: Mapping[str, str],
 ) -> str:
@@ -87,6 +96,7 @@ def note(
             at=now,
             client_id=client_id or told.get("client_id"),
             user_id=user_id,
+            grant_id=grant_id,
             reason=redacted(reason),
             actor="client" if user_id is None else f"user:{user_id}",
             address=address,

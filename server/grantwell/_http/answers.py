@@ -103,6 +103,7 @@ async def error_answer(context: Context, error: OAuthError, *, endpoint: str, ad
         reason=error.reason,
         status=error.status,
         client_id=error.client_id,
+        grant_id=error.grant_id,
         address=address,
         inputs=error.inputs,
     )

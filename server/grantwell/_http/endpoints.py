@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from .._flows import introspect, manage, register, revoke, token
 from .._flows.context import Context, Sender
 from .._flows.issuance import TokenAnswer
-from .._flows.refusals import harmless_inputs, harmless_metadata
+from .._flows.refusals import grant_named_in, harmless_inputs, harmless_metadata
 from .._protocol.discovery import authorization_server_metadata, protected_resource_metadata
 from .._protocol.forms import Parameters
 from .._protocol.json_documents import is_json, parse_object
@@ -104,6 +104,7 @@ class Endpoints:
             return await endpoint(self._sender(scope), form)
         except OAuthError as error:
             error.inputs = {**harmless_inputs(form), **error.inputs}
+            error.grant_id = grant_named_in(form)
             raise
 
     async def _token(self, sender: Sender, form: Parameters) -> Answer:

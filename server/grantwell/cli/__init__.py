@@ -22,6 +22,8 @@ _PLACES: Mapping[str, str] = {
     "clients": "clients:clients",
     "grants": "grants:grants",
     "users": "users:users",
+    "events": "events:events",
+    "explain": "explain:explain",
     "migrate": "housekeeping:migrate",
     "purge": "housekeeping:purge",
     "backup": "backups:backup",

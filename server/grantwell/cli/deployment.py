@@ -104,8 +104,11 @@ def helpers_of(
     *,
     scopes: Iterable[str] = (),
     unused_client_ttl: int | None = 90 * DAY,
+    event_ttl: int | None = 90 * DAY,
 ) -> OAuthHelpers:
     """The operations of a server that is not running; without a key, those that neither read nor write a MAC.
+
+    What is done with them is the operator's doing, and is in the database when they return.
 
     `scopes` are those that a client may be given. A command does not know which grant types the servers on this
     database have, so it has them all.
@@ -115,7 +118,9 @@ def helpers_of(
         prefixes=("/",),
         resources={"/": Resource(scopes=dict.fromkeys(scopes, ""))},
         unused_client_ttl=unused_client_ttl,
+        event_ttl=event_ttl,
         allow_token_exchange=True,
         trusts_issuers=True,
     )
-    return OAuthHelpers(Context.of(settings, store, secret_key or SecretKey.generate(), Hooks()))
+    context = Context.of(settings, store, secret_key or SecretKey.generate(), Hooks(), for_command=True)
+    return OAuthHelpers(context)

@@ -54,23 +54,41 @@ def migrate(dry_run: bool, database_url: str, as_json: bool) -> None:
     help="Remove clients that no operator added and that were not used for so long.",
 )
 @click.option("--keep-clients", is_flag=True, help="Remove no clients.")
+@click.option(
+    "--event-days",
+    type=click.IntRange(min=1, max=36_500),
+    default=90,
+    show_default=True,
+    metavar="N",
+    help="Remove what is kept of things that happened so long ago.",
+)
+@click.option("--keep-events", is_flag=True, help="Remove no events.")
 @click.option("--dry-run", is_flag=True, help="Count what it would remove, on a copy, and change nothing.")
 @with_database
 @with_json
-def purge(unused_client_days: int, keep_clients: bool, dry_run: bool, database_url: str, as_json: bool) -> None:
-    """Remove what has ended: tokens, grants, sessions, unused clients. In small steps, while servers run.
+def purge(
+    unused_client_days: int,
+    keep_clients: bool,
+    event_days: int,
+    keep_events: bool,
+    dry_run: bool,
+    database_url: str,
+    as_json: bool,
+) -> None:
+    """Remove what has ended: tokens, grants, sessions, unused clients, old events. In small steps, while servers run.
 
     It does not ask, because nothing that works is removed: let a timer run it.
     """
-    ttl = None if keep_clients else unused_client_days * DAY
+    client_ttl = None if keep_clients else unused_client_days * DAY
+    event_ttl = None if keep_events else event_days * DAY
     if dry_run:
         deployment = Deployment(database_url=database_url)
         # Who is told of a missing schema is told of this database, not of its copy.
         pending(database_url)
         with scratch_copy(deployment.database_file, database_url) as copy:
-            removed = asyncio.run(_purged(copy, ttl))
+            removed = asyncio.run(_purged(copy, client_ttl, event_ttl))
     else:
-        removed = asyncio.run(_purged(database_url, ttl))
+        removed = asyncio.run(_purged(database_url, client_ttl, event_ttl))
     if as_json:
         print_json(({"dry_run": True} if dry_run else {}) | removed)
         return
@@ -78,11 +96,11 @@ def purge(unused_client_days: int, keep_clients: bool, dry_run: bool, database_u
     click.echo(f"{counts} would be removed; nothing was changed." if dry_run else f"{counts} removed.")
 
 
-async def _purged(database_url: str, unused_client_ttl: int | None) -> dict[str, int]:
+async def _purged(database_url: str, unused_client_ttl: int | None, event_ttl: int | None) -> dict[str, int]:
     """Purge until nothing is left; how many rows of each kind there were."""
     removed: dict[str, int] = {}
     async with Deployment(database_url=database_url).store() as store:
-        helpers = helpers_of(store, None, unused_client_ttl=unused_client_ttl)
+        helpers = helpers_of(store, None, unused_client_ttl=unused_client_ttl, event_ttl=event_ttl)
         with progress("Purging", None) as advance:
             done = False
             while not done:

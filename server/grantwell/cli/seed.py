@@ -10,7 +10,7 @@ from ..crypto import Keyring
 from ..signin import Accounts
 from .demo import DemoSettings
 from .demo.notes import Notes, NotesUnavailable
-from .deployment import Deployment
+from .deployment import Deployment, helpers_of
 
 DEMO_USER = "demo"
 
@@ -26,7 +26,8 @@ async def seed(deployment: Deployment, settings: DemoSettings, password: str) ->
     except (OSError, NotesUnavailable) as error:
         raise click.ClickException(f"The file {settings.notes_file} cannot be used: {error}.") from None
     async with deployment.store() as store:
-        accounts = Accounts(store, Keyring(settings.issuer, await deployment.secret_key(store)))
+        keyring = Keyring(settings.issuer, await deployment.secret_key(store))
+        accounts = Accounts(store, keyring, oauth=helpers_of(store, None))
         known = await accounts.get(DEMO_USER) is not None
         if not known and await store.get_user(DEMO_USER) is not None:
             raise click.ClickException(f"The key {deployment.key_file} is not the one of this database.")

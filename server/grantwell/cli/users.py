@@ -41,7 +41,8 @@ def _with_password(command: F) -> F:
 @asynccontextmanager
 async def _accounts(deployment: Deployment) -> AsyncIterator[tuple[Accounts, SQLStore]]:
     async with deployment.store() as store:
-        accounts = Accounts(store, Keyring(ANY_ISSUER, await deployment.secret_key(store)))
+        keyring = Keyring(ANY_ISSUER, await deployment.secret_key(store))
+        accounts = Accounts(store, keyring, oauth=helpers_of(store, None))
         try:
             yield accounts, store
         except (LookupError, ValueError) as error:
@@ -162,7 +163,7 @@ async def delete(user_id: str, dry_run: bool, yes: bool, database_url: str, as_j
     """Delete a user. The user's grants and sessions end at once."""
     async with Deployment(database_url=database_url).store() as store:
         # A row that cannot be verified must be deletable too, so no key is needed.
-        accounts = Accounts(store, Keyring(ANY_ISSUER, SecretKey.generate()))
+        accounts = Accounts(store, Keyring(ANY_ISSUER, SecretKey.generate()), oauth=helpers_of(store, None))
         user = await store.get_user(user_id) or await store.get_user(user_id.lower())
         if user is None:
             raise click.ClickException("There is no user with this id.")
