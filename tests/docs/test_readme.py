@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click import Context, Group
 from click.testing import CliRunner
 
 from grantwell._protocol.tokens import (
@@ -83,3 +84,35 @@ def test_the_picture_of_the_house_shows_what_is_there() -> None:
             assert (ROOT / place).exists(), place
         if line and not line.startswith(" "):
             folder = Path(names[0])
+
+
+@pytest.mark.requirement("G-01")
+def test_the_commands_for_an_api_in_another_language_lead_to_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = CliRunner(env={"GRANTWELL_PASSWORD": PASSWORD})
+    block = README.partition("## Put it in front of anything else")[2].partition("```\n")[2].partition("```")[0]
+    commands = [line.split()[1:] for line in block.splitlines() if line.startswith("grantwell ")]
+    assert [words[0] for words in commands] == ["init", "migrate", "users", "serve"]
+    for words in [*commands[:-1], ["config", "check"]]:
+        outcome = command.invoke(main, words)
+        assert outcome.exit_code == 0, outcome.output
+
+
+@pytest.mark.requirement("G-01")
+def test_every_command_that_is_named_is_there() -> None:
+    for line in re.findall(r"^grantwell .*$", README, re.MULTILINE):
+        words = [word for word in re.split(r"\s{2,}#|\s", line) if word.isalpha() and word.islower()][1:]
+        outcome = CliRunner().invoke(main, [*words[:1], "--help"])
+        assert outcome.exit_code == 0, line
+        if isinstance(group := main.get_command(Context(main), words[0]), Group):
+            assert words[1] in group.list_commands(Context(group)), line
+
+
+@pytest.mark.requirement("G-01")
+def test_every_file_that_is_pointed_to_is_there() -> None:
+    targets = re.findall(r'\]\(([^)#:]+)\)|(?:src|srcset)="([^"]+)"', README)
+    assert len(targets) > 10
+    for target in ("".join(found) for found in targets):
+        assert (ROOT / target).exists(), target
