@@ -11,7 +11,7 @@ import pytest
 from grantwell.cli import advice
 from grantwell.errors import OAuthError
 
-SERVER = Path(advice.__file__).parents[1]
+SERVER = Path(advice.__file__).parents[2]
 ROOMS = ("_flows", "_protocol", "_http", "signin", "provider.py")
 # What makes an error of a code, a sentence and a reason; and what is given a reason or a sentence alone.
 ERRORS = ("OAuthError", "AuthorizationError")
@@ -140,7 +140,7 @@ def test_the_catalogue_has_no_cause_that_nothing_gives() -> None:
     ]
     unused = [
         cause
-        for _, entries in advice._CATALOGUE
+        for _, entries in advice.CATALOGUE
         for cause in entries
         if not any(advice._pattern(cause).fullmatch(text) for text in [*found, *elsewhere])
     ]
