@@ -131,6 +131,9 @@ async def test_an_answer_that_is_sent_several_times_gives_one_code(arena: Arena,
 async def test_nothing_that_a_stranger_can_vary_stands_beside_a_form_token(arena: Arena) -> None:
     visitor = Visitor(arena)
     client = await visitor.client(client_name="Guess AAAA")
+    stranger = Visitor(arena)
+    sign_in = (await stranger.get(stranger.request(client))).get("location") or ""
+    form = await stranger.get(sign_in)
     question = await visitor.asked(client)
     interaction = dict(question.page.forms)["/consent"]["i"]
     for guess in ("x=AAAA", "csrf=AAAA", "x=%22%20value%3D%22"):
@@ -144,3 +147,8 @@ async def test_nothing_that_a_stranger_can_vary_stands_beside_a_form_token(arena
     assert "AAAB" in other.text
     tokens = {dict(page.page.forms)["/consent"]["csrf"] for page in (question, other)}
     assert len(tokens) == 2, "whoever changes what is shown changes the token with it"
+    changed = await stranger.get(sign_in)
+    assert ("AAAA" in form.text, "AAAB" in changed.text) == (True, True)
+    assert len({dict(page.page.forms)["/signin"]["csrf"] for page in (form, changed)}) == 2
+    assert (await stranger.sign_in(form)).status == 403
+    assert (await stranger.sign_in(changed)).status == 303

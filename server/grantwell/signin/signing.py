@@ -45,11 +45,8 @@ async def sign_in(site: Site, visit: Visit) -> Response:
     """Sign in with what was typed; whatever is wrong with it, the answer is the same."""
     if not site.passwords:
         raise Refusal(404, "not_found")
-    interaction_id, to = visit.form.get("i", ""), _destination(visit.form.get("to", ""))
-    session = visit.session
-    if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):
-        raise Refusal(403, "foreign_form")
-    pending = await _pending(site, visit, interaction_id) if interaction_id else None
+    to = _destination(visit.form.get("to", ""))
+    session, pending = await checked_form(site, visit)
     name = visit.form.get("username", "")
     address = site.oauth.client_address(visit.request)
     form = (await _form(site, session, pending, to))(username=name, failed=True)
@@ -63,7 +60,7 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         await site.throttle.count(name.lower(), address, visit.now)
         return page(form, status=403)
     await site.throttle.clear(name.lower(), address)
-    target = f"{site.path('/consent')}?i={interaction_id}" if interaction_id else site.path(to or "/signin")
+    target = f"{site.path('/consent')}?i={pending.id}" if pending is not None else site.path(to or "/signin")
     return redirect(target, cookie=cookie)
 
 
@@ -86,9 +83,19 @@ async def sign_out(site: Site, visit: Visit) -> Response:
     return redirect(f"{site.path('/signin')}?i={moved or ''}", cookie=cookie)
 
 
-def signin_csrf_fits(site: Site, session: Session, interaction_id: str, token: str) -> bool:
-    """Whether a token is that of the sign-in page of this browser, for this request; `""` where there is none."""
-    return site.keyring.csrf_token_fits(_csrf_fields(session, interaction_id), token)
+async def checked_form(site: Site, visit: Visit) -> tuple[Session, Pending | None]:
+    """The browser's session, and the request to answer if there is one, of a form that the sign-in page sent.
+
+    Raises Refusal for any other form, and AuthorizationError if the client is gone.
+    """
+    session, interaction_id = visit.session, visit.form.get("i", "")
+    if session is None:
+        raise Refusal(403, "foreign_form")
+    pending = await _pending(site, visit, interaction_id) if interaction_id else None
+    fields = _csrf_fields(session, pending, await _application(site, pending))
+    if not site.keyring.csrf_token_fits(fields, visit.form.get("csrf", "")):
+        raise Refusal(403, "foreign_form")
+    return session, pending
 
 
 def signout_csrf(site: Site, session: Session) -> str:
@@ -155,24 +162,32 @@ async def _tell_failure(site: Site, name: str, address: str | None, reason: str)
 
 async def _form(site: Site, session: Session, pending: Pending | None, to: str) -> Callable[..., str]:
     """The page to sign in on, which wants `username` and `failed`; it names who asks. Raises AuthorizationError."""
-    asking = None if pending is None else (await site.oauth.load_authorization_request(pending.request)).client
-    interaction_id = "" if pending is None else pending.id
+    application = await _application(site, pending)
     return partial(
         site.render,
         "signin.html",
-        csrf=site.keyring.csrf_token(_csrf_fields(session, interaction_id)),
-        interaction_id=interaction_id,
+        csrf=site.keyring.csrf_token(_csrf_fields(session, pending, application)),
+        interaction_id="" if pending is None else pending.id,
         to=to,
         again=session.user_id is not None,
-        application=None if asking is None else asking.name or asking.client_id,
+        application=application,
         failed=False,
         passwords=site.passwords,
         upstreams=site.upstreams,
     )
 
 
-def _csrf_fields(session: Session, interaction_id: str) -> list[MacField]:
-    return ["signin", session.digest, interaction_id]
+async def _application(site: Site, pending: Pending | None) -> str:
+    """What to call the application that asks, if one does. Raises AuthorizationError if it is gone."""
+    if pending is None:
+        return ""
+    client = (await site.oauth.load_authorization_request(pending.request)).client
+    return client.name or client.client_id
+
+
+def _csrf_fields(session: Session, pending: Pending | None, application: str) -> list[MacField]:
+    # With the name, which is a stranger's: who varies what stands beside the token varies the token.
+    return ["signin", session.digest, "" if pending is None else pending.id, application]
 
 
 def _signout_fields(session: Session) -> list[MacField]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ...records import Session
 from ..answers import Refusal, redirect
 from ..returning import destination
-from ..signing import begin_session, signin_csrf_fits
+from ..signing import begin_session, checked_form
 from ..visits import FAILED_SIGN_INS, Routes, Site, Visit
 from .attempts import Attempt, Goal
 from .failures import NotAdmitted, UpstreamRefusal, UpstreamUnavailable
@@ -51,19 +51,13 @@ async def begin(
 
 async def _leave(upstream: Upstream, site: Site, visit: Visit) -> Response:
     """The button of the sign-in page was pressed."""
-    interaction_id, session = visit.form.get("i", ""), visit.session
-    if session is None or not signin_csrf_fits(site, session, interaction_id, visit.form.get("csrf", "")):
-        raise Refusal(403, "foreign_form")
+    session, pending = await checked_form(site, visit)
     to = destination(text) if (text := visit.form.get("to", "")) else ""
     if to is None:
         raise Refusal(400, "bad_address")
     # Whoever has signed in already and is asked to do it once more has to do it there once more, too.
-    is_fresh = bool(to) and session.user_id is not None
-    if interaction_id:
-        pending = await site.interactions.find(interaction_id, session, visit.now)
-        if pending is None:
-            raise Refusal(403, "nothing_to_answer")
-        is_fresh = pending.needs_sign_in
+    is_fresh = bool(to) and session.user_id is not None if pending is None else pending.needs_sign_in
+    interaction_id = "" if pending is None else pending.id
     return await begin(upstream, site, visit, session, interaction_id=interaction_id, to=to, is_fresh=is_fresh)
 
 
