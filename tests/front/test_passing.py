@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -255,6 +256,43 @@ async def test_a_body_that_waits_to_be_asked_for_is_sent_when_the_upstream_asks(
             await peer.say(place.request("POST /api/no", "Content-Length: 4", "Expect: 100-continue"))
             status, headers = await peer.head()
             assert (status, ("connection", "close") in headers) == (413, True)
+
+
+def called(place: Place, headers: Mapping[str, str], **changes: Any) -> Conversation:
+    """A call of a server that is not bound to what HTTP/1.1 wants."""
+    whole = {"authorization": f"Bearer {place.token}", **headers}
+    scope = asgi_scope("/api/count", headers=whole)
+    return Conversation(place.world.provider, {**scope, "method": "POST", **changes})
+
+
+@requirement("G-580", "G-589")
+async def test_a_body_of_http_2_needs_no_length(place: Place) -> None:
+    talk = called(place, {}, http_version="2", raw_path=None)
+    for piece in (b"one", b"two"):
+        talk.say("http.request", body=piece, more_body=piece == b"one")
+    status, _, body = await talk.answered()
+    assert (status, body) == (200, b"6")
+
+
+@requirement("G-589")
+@pytest.mark.parametrize(
+    ("headers", "changes"),
+    [
+        ({"content-length": "2"}, {}),
+        ({"content-length": "8"}, {}),
+        ({"x-a": "b\nc"}, {}),
+        ({"x a": "b"}, {}),
+        ({}, {"method": "P OST"}),
+        ({}, {"raw_path": b"/api/count\n"}),
+        ({}, {"query_string": b"a b"}),
+    ],
+)
+async def test_a_server_that_breaks_the_rules_of_http_is_not_believed(
+    place: Place, headers: dict[str, str], changes: dict[str, Any]
+) -> None:
+    talk = called(place, headers, **changes)
+    talk.say("http.request", body=b"body")
+    assert (await talk.answered())[0] == 400
 
 
 @requirement("G-597")

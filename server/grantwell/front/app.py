@@ -16,7 +16,7 @@ from .._urls import HttpUrl, parse_http_url
 from ..errors import ConfigurationError, OAuthError
 from .connections import Connections
 from .exchange import Exchange, Outgoing, Timeouts
-from .failures import MethodRefused, NoAnswer
+from .failures import AnswerBroken, MethodRefused, NoAnswer
 from .headers import Headers, Origin, origin_headers, request_headers
 from .target import parse_target
 from .websocket import Relay
@@ -77,13 +77,23 @@ class Front:
                 await self._relay(call, scope, receive, send)
             else:
                 await self._exchange(call, scope, receive, send)
+        except AnswerBroken as error:
+            log.warning("an answer of the upstream %s is cut off: %s", self._target.authority, _printable(error))
+            raise
         except NoAnswer as error:
-            log.warning("the upstream %s: %s", self._target.authority, error)
+            self._log(error)
             headers = {"Connection": "close"} if error.is_body_left else {}
             if isinstance(error, MethodRefused):
                 headers["Allow"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
             refusal = OAuthError(error.code, error.description, status=error.status, headers=headers)
             await send_answer(rendered(refusal), scope, receive, send)
+
+    def _log(self, error: NoAnswer) -> None:
+        """What the client is not told; the faults of clients are no warning to anybody."""
+        if error.status >= 500:
+            log.warning("the upstream %s: %s", self._target.authority, _printable(error))
+        else:
+            log.info("not sent on to %s: %s", self._target.authority, _printable(error))
 
     async def _exchange(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in _REFUSED_METHODS:
@@ -145,6 +155,10 @@ def _url(identifier: str) -> HttpUrl:
     if url is None:
         raise RuntimeError(f"the resource {identifier!r} is not a URL")
     return url
+
+
+def _printable(error: Exception) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(error))
 
 
 def _positive(name: str, value: float) -> float:

@@ -75,7 +75,10 @@ class Exchange:
 
     async def _attempt(self, outgoing: Outgoing) -> None:
         framing = await self._body.framing()
-        request = h11.Request(method=outgoing.method, target=outgoing.target, headers=[*outgoing.headers, *framing])
+        try:
+            request = h11.Request(method=outgoing.method, target=outgoing.target, headers=[*outgoing.headers, *framing])
+        except h11.LocalProtocolError as error:
+            raise Unacceptable(f"the request cannot be sent on: {error}") from error
         is_repeatable = outgoing.method in _REPEATABLE and framing in ([], [(b"content-length", b"0")])
         async with self._connections.idle() as kept:
             if kept is not None:
@@ -93,8 +96,6 @@ class Exchange:
             connection.write(request)
             async with self._pumped(connection) as pumping:
                 await self._answer(connection, pumping)
-        except h11.LocalProtocolError as error:
-            raise Unacceptable(f"the request cannot be sent on: {error}") from error
         except asyncio.CancelledError:
             connection.abort()
             raise
