@@ -95,6 +95,19 @@ def test_purging_removes_unused_clients_that_registered_themselves_unless_they_a
     migrated("purge", "--unused-client-days", "0", code=2)
 
 
+@pytest.mark.requirement("G-314")
+def test_purging_keeps_to_what_is_configured(migrated: Terminal) -> None:
+    migrated.client()
+    with closing(sqlite3.connect("grantwell.db")) as database, database:
+        database.execute("UPDATE oauth_clients SET created_at = 1, origin = 'registration'")
+    for lifetime, removed in (("'none'", 0), ("'36500d'", 0), ("'30d'", 1)):
+        (migrated.folder / "grantwell.toml").write_text(
+            f"[server]\nissuer = 'http://127.0.0.1:8000'\n[oauth]\nunused_client_ttl = {lifetime}\n"
+        )
+        assert migrated.json("purge", "--dry-run")["clients"] == removed
+        assert migrated.json("purge", "--dry-run", "--unused-client-days", "30")["clients"] == 1
+
+
 @pytest.mark.parametrize("words", [[], ["clients"], ["no-such-command"], ["clients", "rm"]], ids=" ".join)
 def test_a_command_that_is_none_is_wrong_usage(terminal: Terminal, words: list[str]) -> None:
     assert "Usage: grantwell" in terminal(*words, code=2).stderr

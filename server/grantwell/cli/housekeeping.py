@@ -14,11 +14,12 @@ from grantwell_storage.backups import scratch_copy
 from ..config import DAY
 from .asking import counted
 from .deployment import Deployment, helpers_of
-from .options import with_database, with_json
+from .options import configuration_of, with_database, with_json
 from .output import plain, print_json
 from .progress import progress
 
 _STEP_ROWS = 1000
+_TTL: int | None = 90 * DAY
 
 
 @click.command()
@@ -48,28 +49,24 @@ def migrate(dry_run: bool, database_url: str, as_json: bool) -> None:
 @click.option(
     "--unused-client-days",
     type=click.IntRange(min=1, max=36_500),
-    default=90,
-    show_default=True,
     metavar="N",
-    help="Remove clients that no operator added and that were not used for so long.",
+    help="Remove clients that no operator added and that were not used for so long.  [default: as configured, or 90]",
 )
 @click.option("--keep-clients", is_flag=True, help="Remove no clients.")
 @click.option(
     "--event-days",
     type=click.IntRange(min=1, max=36_500),
-    default=90,
-    show_default=True,
     metavar="N",
-    help="Remove what is kept of things that happened so long ago.",
+    help="Remove what is kept of things that happened so long ago.  [default: as configured, or 90]",
 )
 @click.option("--keep-events", is_flag=True, help="Remove no events.")
 @click.option("--dry-run", is_flag=True, help="Count what it would remove, on a copy, and change nothing.")
 @with_database
 @with_json
 def purge(
-    unused_client_days: int,
+    unused_client_days: int | None,
     keep_clients: bool,
-    event_days: int,
+    event_days: int | None,
     keep_events: bool,
     dry_run: bool,
     database_url: str,
@@ -79,8 +76,12 @@ def purge(
 
     It does not ask, because nothing that works is removed: let a timer run it.
     """
-    client_ttl = None if keep_clients else unused_client_days * DAY
-    event_ttl = None if keep_events else event_days * DAY
+    configuration = configuration_of(database_url)
+    client_ttl, event_ttl = _TTL, _TTL
+    if configuration is not None:
+        client_ttl, event_ttl = configuration.oauth.unused_client_ttl, configuration.oauth.event_ttl
+    client_ttl = None if keep_clients else client_ttl if unused_client_days is None else unused_client_days * DAY
+    event_ttl = None if keep_events else event_ttl if event_days is None else event_days * DAY
     if dry_run:
         deployment = Deployment(database_url=database_url)
         # Who is told of a missing schema is told of this database, not of its copy.

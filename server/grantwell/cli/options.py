@@ -118,11 +118,20 @@ def with_deployment(command: F) -> F:
     return cast("F", wrapped)
 
 
-def _deployment(database_url: str, secret_key_file: str | None) -> Deployment:
-    context = click.get_current_context()
-    # A database that is named by hand has a key of its own, unless the configured key is meant for it.
-    configuration = None if secret_key_file is not None else _configuration(context)
+def configuration_of(database_url: str) -> Configuration | None:
+    """The configuration of the servers on this database, for the command that is run; None where there is none.
+
+    A database that is named by hand has none, unless it is the configured one. Raises Rejected.
+    """
+    configuration = _configuration(click.get_current_context())
     if configuration is None or database_url != configuration.server.database_url:
+        return None
+    return configuration
+
+
+def _deployment(database_url: str, secret_key_file: str | None) -> Deployment:
+    configuration = None if secret_key_file is not None else configuration_of(database_url)
+    if configuration is None:
         return Deployment(database_url=database_url, secret_key_file=secret_key_file)
     return Deployment.of(configuration.server)
 
