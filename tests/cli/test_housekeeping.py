@@ -99,7 +99,7 @@ def test_purging_removes_unused_clients_that_registered_themselves_unless_they_a
 def test_purging_keeps_to_what_is_configured(migrated: Terminal) -> None:
     migrated.client()
     with closing(sqlite3.connect("grantwell.db")) as database, database:
-        database.execute("UPDATE oauth_clients SET created_at = 1, origin = 'registration'")
+        database.execute("UPDATE oauth_clients SET created_at = 1, last_used_at = 1, origin = 'registration'")
     for lifetime, removed in (("'none'", 0), ("'36500d'", 0), ("'30d'", 1)):
         (migrated.folder / "grantwell.toml").write_text(
             f"[server]\nissuer = 'http://127.0.0.1:8000'\n[oauth]\nunused_client_ttl = {lifetime}\n"
