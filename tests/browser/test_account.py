@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.accessibility import Axe
 from tests.browser.clients import Client, Listener
 from tests.browser.conftest import MakeWindow
-from tests.browser.window import LOOKS, USER, Window
+from tests.browser.window import TWO_LOOKS, USER, Window
 from tests.cli.processes import DEMO_PASSWORD, Demo
 
 requirement = pytest.mark.requirement
@@ -49,7 +49,7 @@ def test_what_has_access_is_shown_and_ended_with_effect_on_the_next_call(
     entry = row(window, ended)
     for shown in ("Ended", "127.0.0.1", "notes:write", "Chrom", "Linux"):
         expect(entry).to_contain_text(shown)
-    for scheme, size in LOOKS:
+    for scheme, size in TWO_LOOKS:
         window.look(scheme, size)
         assert axe.findings(window.page) == []
         assert not window.scrolls_sideways()
@@ -73,7 +73,7 @@ def test_everything_is_ended_after_one_look_at_what_that_hits(
     window.open("/account/connections")
     window.page.locator(f"a[href*='/account/connections/end?client={clients[0].client_id}']").click()
     expect(window.page.locator("main")).to_contain_text("App 0")
-    for scheme, size in LOOKS:
+    for scheme, size in TWO_LOOKS:
         window.look(scheme, size)
         assert axe.findings(window.page) == []
         assert not window.scrolls_sideways()
@@ -98,7 +98,7 @@ def test_a_session_elsewhere_is_ended_from_here(window: Window, new_window: Make
         each.sign_in()
         expect(each.page.locator("main")).to_contain_text(USER)
     window.open("/account/sessions")
-    for scheme, size in LOOKS:
+    for scheme, size in TWO_LOOKS:
         window.look(scheme, size)
         assert axe.findings(window.page) == []
         assert not window.scrolls_sideways()
@@ -138,7 +138,7 @@ def test_every_page_of_the_account_is_for_who_signed_in(window: Window, axe: Axe
     assert window.path() == "/signin"
     window.sign_in()
     assert window.path() == path
-    for scheme, size in LOOKS:
+    for scheme, size in TWO_LOOKS:
         window.look(scheme, size)
         assert axe.findings(window.page) == []
         assert not window.scrolls_sideways()
@@ -164,7 +164,7 @@ def test_a_new_password_ends_what_the_old_one_had_begun(
     window.open("/account/password")
     change_password(window, "not the old one")
     expect(window.page.get_by_role("alert")).to_be_visible()
-    for scheme, size in LOOKS:
+    for scheme, size in TWO_LOOKS:
         window.look(scheme, size)
         assert axe.findings(window.page) == []
         assert not window.scrolls_sideways()

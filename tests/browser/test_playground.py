@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import Axe
 from tests.browser.conftest import MakeWindow
-from tests.browser.window import LOOKS, PHONE, Window
+from tests.browser.window import LOOKS, PHONE, TWO_LOOKS, Window
 from tests.cli.processes import Demo
 
 requirement = pytest.mark.requirement
@@ -217,7 +217,7 @@ def test_tabs_follow_the_arrow_keys_and_without_script_there_is_curl(new_window:
     expect(curl).to_be_focused()
     expect(window.page.get_by_text("Register a client:")).to_be_visible()
     expect(window.page.locator("#steps")).to_be_hidden()
-    for scheme, size in LOOKS:
+    for scheme, size in TWO_LOOKS:
         window.look(scheme, size)
         assert axe.findings(window.page) == []
         assert not window.scrolls_sideways()

@@ -35,6 +35,7 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(window: Window) -> N
 def test_the_keyboard_alone_signs_in(window: Window) -> None:
     window.open("/signin")
     keyboard = window.page.keyboard
+    expect(window.page.locator("input[name=username]")).to_be_focused()
     keyboard.type(USER)
     keyboard.press("Tab")
     expect(window.page.locator("input[name=password]")).to_be_focused()

@@ -16,7 +16,9 @@ USER = "demo"
 DESKTOP, PHONE = (1280, 800), (360, 640)
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-LOOKS = [(scheme, size) for scheme in SCHEMES for size in (DESKTOP, PHONE)]
+LOOKS: list[tuple[Scheme, tuple[int, int]]] = [(scheme, size) for scheme in SCHEMES for size in (DESKTOP, PHONE)]
+# Each scheme and each size once, for the pages that many others are like.
+TWO_LOOKS: list[tuple[Scheme, tuple[int, int]]] = [("light", DESKTOP), ("dark", PHONE)]
 
 _POLICY = re.compile(r"content security policy|trusted ?types?|violates the following", re.IGNORECASE)
 
@@ -73,7 +75,7 @@ class Window:
 
     def open(self, path: str) -> int:
         """Open a page of the server; returns its status."""
-        answer = self.page.goto(f"{self.url}{path}")
+        answer = self.page.goto(f"{self.url}{path}", wait_until="domcontentloaded")
         assert answer is not None
         return answer.status
 

@@ -65,7 +65,7 @@ def _announcement(settings: DemoSettings, deployment: Deployment, password_note:
         f"The Grantwell demonstration is ready: {issuer}",
         "",
         f"  sign in    {DEMO_USER}, {password_note}",
-        f"  pages      {issuer}/account  {issuer}/admin",
+        f"  pages      {issuer}/account",
         f"  API        {issuer}/api  {issuer}/api/me  {issuer}/api/notes",
     ]
     if has_mcp():
