@@ -92,6 +92,29 @@ async def test_a_new_password_ends_every_connection_and_session_but_this_browser
     assert (await place.browser().sign_in(password=NEW)).status_code == 303
 
 
+@requirement("G-545", "G-546", "S-473")
+async def test_what_a_user_ends_and_changes_is_kept_with_who_did_it_and_from_where(place: Place) -> None:
+    browser, _ = await signed_in(place), await signed_in(place)
+    await connect(browser, await place.client())
+    await browser.post(HERE, forms_to(await browser.get(HERE), HERE)[-1])
+    form = form_of(await browser.get(CHANGE), CHANGE) | {"new": NEW, "again": NEW}
+    await browser.post(CHANGE, form | {"current": "wrong password"})
+    await browser.post(CHANGE, form | {"current": PASSWORD})
+    await connect(browser, await place.client())
+    connections = "/account/connections"
+    await browser.post(connections, forms_to(await browser.get(connections), connections)[0])
+    kept = (await place.world.provider.helpers.list_events(user_id="ada")).items
+    told = [(e.name, e.actor, e.address, e.reason) for e in kept if not e.name.startswith(("grant_issued", "code_"))]
+    me = ("user:ada", "203.0.113.5")
+    assert told[:-2] == [
+        ("grant_revoked", *me, "user_request"),
+        ("signed_in", *me, ""),
+        ("password_changed", *me, ""),
+        ("sign_in_failed", "", "203.0.113.5", "wrong current password, at a change of it"),
+        ("session_ended", *me, "user_request"),
+    ]
+
+
 @requirement("G-546")
 @pytest.mark.parametrize(
     ("typed", "complaint"),

@@ -175,6 +175,22 @@ async def test_nobody_keeps_themselves_out(place: Place) -> None:
     assert ACCESS not in [action for action, _ in read(page).forms]
 
 
+@requirement("G-551", "G-553", "S-473")
+async def test_what_an_operator_does_is_kept_with_who_did_it(place: Place) -> None:
+    browser = await operator(place)
+    client = await place.client()
+    await add_grant(place, "one", client)
+    for path, parameters in ((END, {"grant": "one"}), (DELETE, {"id": client["client_id"]}), (ACCESS, {"id": "ada"})):
+        preview = await browser.get(path, params=parameters)
+        await browser.post(path, form_of(preview, path))
+    kept = (await place.world.provider.helpers.list_events(limit=3)).items
+    assert [(event.name, event.actor, event.address) for event in kept] == [
+        ("user_disabled", "user:root", "203.0.113.5"),
+        ("client_deleted", "user:root", "203.0.113.5"),
+        ("grant_revoked", "user:root", "203.0.113.5"),
+    ]
+
+
 Filled = Callable[[Browser, str], Awaitable[tuple[str, dict[str, str]]]]
 
 

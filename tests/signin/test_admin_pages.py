@@ -178,12 +178,43 @@ async def test_an_operator_sees_users_and_what_they_let_in(place: Place) -> None
     assert (await browser.get("/admin/users", params={"after": "nonsense"})).status_code == 400
 
 
+@requirement("G-550", "S-473")
+async def test_an_operator_finds_events_by_what_they_tell_of(place: Place) -> None:
+    oauth, client = place.world.provider.helpers, await place.client()
+    reference = oauth.note_refusal(
+        endpoint="/authorize", code="invalid_scope", description="No.", reason="unknown scope", status=400
+    )
+    for n in range(60):
+        await oauth.tell("grant_issued", user_id=f"u{n}", client_id=client["client_id"], grant_id=f"g{n}")
+    place.world.clock.advance(3 * DAY)
+    await oauth.tell("user_added", user_id="late", actor="operator", address="198.51.100.7", details={"is_admin": 1})
+    browser = await operator(place)
+    latest = await browser.get("/admin/events", params={"days": "1", "name": ""})
+    for said in ("By operator", "User late", "From 198.51.100.7", "is_admin 1"):
+        assert said in words(latest)
+    assert "grant_issued" not in words(latest)
+    for query in ({"user": "u7"}, {"grant": "g7"}):
+        found = await browser.get("/admin/events", params=query)
+        assert links(found, "/admin/user?id=") == ["/admin/user?id=u7"]
+    explained = words(await browser.get("/admin/events", params={"reference": reference}))
+    assert "unknown scope" in explained
+    assert f"Reference {reference}" in explained
+    page = await browser.get("/admin/events", params={"name": "grant_issued"})
+    seen = links(page, "/admin/user?id=")
+    further = [str(a["href"]) for a in read(page).named("a") if a.get("rel") == "next"]
+    seen += links(await browser.get(further[0]), "/admin/user?id=")
+    assert sorted(seen) == sorted(f"/admin/user?id=u{n}" for n in range(60))
+    for wrong in ({"days": "x"}, {"after": "nonsense"}, {"delete": "1"}):
+        assert (await browser.get("/admin/events", params=wrong)).status_code == 400
+
+
 @requirement("G-550", "A-236", "A-237")
 async def test_nothing_on_an_operator_page_becomes_markup(place: Place) -> None:
     browser = await operator(place)
     client = await place.client(client_name=XSS, **{"client_name#de": XSS})
     await add_grant(place, "one", client, metadata={"installation": {"user_agent": XSS, "address": XSS}}, scopes=(XSS,))
     id_ = client["client_id"]
+    await place.world.provider.helpers.tell("refused", reason=XSS, actor=XSS, address=XSS, details={"scope": XSS})
     for path, parameters in (
         ("/admin/clients", {"q": XSS}),
         ("/admin/clients", {}),
@@ -196,6 +227,8 @@ async def test_nothing_on_an_operator_page_becomes_markup(place: Place) -> None:
         ("/admin/users", {"q": XSS}),
         ("/admin/user", {"id": "ada"}),
         ("/admin", {"done": XSS}),
+        ("/admin/events", {}),
+        ("/admin/events", {"name": XSS, "user": XSS, "reference": XSS}),
     ):
         page = await browser.get(path, params=parameters)
         assert page.status_code == 200, path

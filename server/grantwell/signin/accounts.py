@@ -96,7 +96,10 @@ class Accounts:
         changed = self._sealed(replace(user, password_hash=password_hash, version=user.version + 1))
         # Where somebody else changed the user meanwhile, `current` may be their password no more.
         stored = await self._store.replace_user(UserChange(user=changed, revokes="password_changed", now=self._now()))
-        return changed if stored else None
+        if not stored:
+            return None
+        await self._tell("password_changed", changed)
+        return changed
 
     async def enable(self, user_id: str) -> User:
         """Let a user sign in again. Raises LookupError."""

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from .. import OAuthHelpers
 from ..crypto import MacField
 from ..records import Session
 from .answers import Refusal, redirect
@@ -48,6 +49,11 @@ def sign_in_first(site: Site, visit: Visit, query: str | None = None) -> Respons
         query = urlencode(visit.request.query_params.multi_items())
     to = destination(f"{route}?{query}" if query else route) or route
     return redirect(f"{site.path('/signin')}?{urlencode({'to': to})}")
+
+
+def acting(site: Site, visit: Visit, person: Person) -> OAuthHelpers:
+    """The operations, of which the events say that this person did it, and from where."""
+    return site.oauth.acting_as(f"user:{person.user_id}", address=site.oauth.client_address(visit.request))
 
 
 def form_token(site: Site, person: Person, purpose: str, *shown: MacField) -> str:

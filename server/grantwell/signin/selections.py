@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .. import OAuthHelpers
 from ..crypto import equal
 from ..records import Grant
 from .visits import Site
@@ -14,7 +15,7 @@ from .visits import Site
 MOST_COUNTED = 10_000
 """How many grants of a selection are looked at."""
 
-MOST_ENDED = 2_000
+MOST_ENDED = 1_000
 """How many of them one form ends: some seconds of work. What is left is shown again."""
 
 _READ_AT_ONCE = 1000
@@ -111,10 +112,10 @@ async def selected(site: Site, selection: Selection) -> Selected:
     return Selected(grants, complete=False)
 
 
-async def end(site: Site, chosen: Selected) -> int:
+async def end(oauth: OAuthHelpers, chosen: Selected) -> int:
     """End these grants, the newest MOST_ENDED of them; how many of them had not ended."""
     ids = [grant.grant_id for grant in chosen.grants[:MOST_ENDED]]
-    return sum([count async for count in site.oauth.revoke_grants(ids)])
+    return sum([count async for count in oauth.revoke_grants(ids)])
 
 
 def _is_live(grant: Grant, site: Site) -> bool:

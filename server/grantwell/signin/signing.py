@@ -54,14 +54,14 @@ async def sign_in(site: Site, visit: Visit) -> Response:
         await _tell_failure(site, name, address, "too many failures; the password was not looked at")
         return page(form, status=429, headers={"Retry-After": str(FAILED_SIGN_INS.window)})
     user = await site.accounts.authenticate(name, visit.form.get("password", ""))
-    cookie = None if user is None else await begin_session(site, visit, session, user)
-    if cookie is None:
+    begun = None if user is None else await begin_session(site, visit, session, user)
+    if begun is None:
         await _tell_failure(site, name, address, "wrong name or password, or disabled")
         await site.throttle.count(name.lower(), address, visit.now)
         return page(form, status=403)
     await site.throttle.clear(name.lower(), address)
     target = f"{site.path('/consent')}?i={pending.id}" if pending is not None else site.path(to or "/signin")
-    return redirect(target, cookie=cookie)
+    return redirect(target, cookie=begun[1])
 
 
 async def sign_out(site: Site, visit: Visit) -> Response:
@@ -122,8 +122,8 @@ async def _pending(site: Site, visit: Visit, interaction_id: str) -> Pending:
 
 async def begin_session(
     site: Site, visit: Visit, replaced: Session, user: User, *, secret: bytes | None = None
-) -> str | None:
-    """The Set-Cookie of a new session for a user who proved who they are; None if they may not sign in any more.
+) -> tuple[Session, str] | None:
+    """A new session for a user who proved who they are, and its Set-Cookie; None if they may not sign in any more.
 
     `secret` is what the session keeps for this browser alone to have opened again.
     """
@@ -137,7 +137,7 @@ async def begin_session(
     )
     if signed_in is None:
         return None
-    session, cookie = signed_in
+    session, _ = signed_in
     # A password that was changed since it was checked has ended the sessions that there were, but not yet this one.
     current = await site.accounts.get(user.user_id)
     if current is None or not equal(current.password_hash.encode(), user.password_hash.encode()):
@@ -150,7 +150,7 @@ async def begin_session(
         address=session.address,
         details={"user_agent": session.user_agent},
     )
-    return cookie
+    return signed_in
 
 
 async def _tell_failure(site: Site, name: str, address: str | None, reason: str) -> None:

@@ -8,7 +8,7 @@ from ..answers import Refusal, redirect
 from ..framing import framed
 from ..granted import connections
 from ..notices import leading_to
-from ..people import Person, for_people, form_token, require_form
+from ..people import Person, acting, for_people, form_token, require_form
 from ..visits import Routes, Site, Visit
 
 _PER_PAGE = 20
@@ -39,7 +39,7 @@ async def end_one(site: Site, visit: Visit, person: Person) -> Response:
     """End one connection of this user."""
     grant_id = visit.form.get("grant", "")
     require_form(site, visit, person, "end_connection", grant_id)
-    ended = await site.oauth.revoke_grant(grant_id, person.user_id, reason="user_request")
+    ended = await acting(site, visit, person).revoke_grant(grant_id, person.user_id, reason="user_request")
     return redirect(leading_to(site, person.session, "/account/connections", "connections_ended", int(ended)))
 
 
@@ -72,7 +72,8 @@ async def end_all(site: Site, visit: Visit, person: Person) -> Response:
     """End all connections of the user, or those of one client, in one transaction."""
     client_id = visit.form.get("client")
     require_form(site, visit, person, "end_connections", client_id)
-    ended = await site.oauth.revoke_user_grants(person.user_id, client_id=client_id, reason="user_request")
+    oauth = acting(site, visit, person)
+    ended = await oauth.revoke_user_grants(person.user_id, client_id=client_id, reason="user_request")
     return redirect(leading_to(site, person.session, "/account/connections", "connections_ended", ended))
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from starlette.responses import Response
 
-from ...errors import StoreUnavailable
 from ..accounts import MIN_PASSWORD_CHARACTERS
 from ..answers import Refusal, redirect
 from ..framing import framed
 from ..notices import leading_to
 from ..people import Person, for_people, form_token, require_form
+from ..signing import begin_session
 from ..visits import FAILED_SIGN_INS, Routes, Site, Visit
-
-log = logging.getLogger("grantwell")
 
 
 async def show(site: Site, visit: Visit, person: Person) -> Response:
@@ -30,27 +26,26 @@ async def change(site: Site, visit: Visit, person: Person) -> Response:
     # Counted with the sign-ins, so that a browser that was left open is no way to more guesses.
     if not await site.throttle.allows(person.user_id, address, visit.now):
         return await _page(site, person, problem="password.waiting", status=429)
+    accounts = site.accounts.acting_as(f"user:{person.user_id}", address=address)
     new = visit.form.get("new", "")
     if new != visit.form.get("again", ""):
         return await _page(site, person, problem="password.differ", status=403)
     try:
-        changed = await site.accounts.change_password(person.user_id, visit.form.get("current", ""), new)
+        changed = await accounts.change_password(person.user_id, visit.form.get("current", ""), new)
     except ValueError:
         return await _page(site, person, problem="password.unfit", status=403)
     if changed is None:
         await site.throttle.count(person.user_id, address, visit.now)
-        log.info("a change of a password was refused: user=%r address=%r", person.user_id, address)
+        reason = "wrong current password, at a change of it"
+        await site.oauth.tell("sign_in_failed", user_id=person.user_id, address=address, reason=reason)
         return await _page(site, person, problem="password.wrong", status=403)
     await site.throttle.clear(person.user_id, address)
-    log.info("password changed: user=%r", person.user_id)
     # The change ended the session of this browser too; nobody who had its id has the new one.
-    begun, _ = await site.sessions.begin(visit.now)
-    signed_in = await site.sessions.sign_in(
-        begun, changed, visit.now, user_agent=visit.request.headers.get("user-agent"), address=address
-    )
-    if signed_in is None:
-        raise StoreUnavailable("the user was disabled meanwhile")
-    session, cookie = signed_in
+    anonymous, _ = await site.sessions.begin(visit.now)
+    begun = await begin_session(site, visit, anonymous, changed)
+    if begun is None:
+        raise Refusal(403, "signed_out")
+    session, cookie = begun
     return redirect(leading_to(site, session, "/account", "password_changed"), cookie=cookie)
 
 

@@ -8,7 +8,7 @@ from ...crypto import equal
 from ..answers import Refusal, redirect
 from ..framing import framed
 from ..notices import leading_to
-from ..people import Person, for_people, form_token, require_form
+from ..people import Person, acting, for_people, form_token, require_form
 from ..user_agents import browser_of
 from ..visits import Routes, Site, Visit
 
@@ -45,14 +45,19 @@ async def end(site: Site, visit: Visit, person: Person) -> Response:
     """End one other session of this user, or all others."""
     if visit.form.get("sessions") == "others":
         require_form(site, visit, person, "end_other_sessions")
-        ended = await site.sessions.end_others(person.user_id, person.session)
-        return redirect(leading_to(site, person.session, "/account/sessions", "sessions_ended", ended))
+        return await _done(site, visit, person, await site.sessions.end_others(person.user_id, person.session))
     for session in await site.sessions.of_user(person.user_id, visit.now):
         fits = equal(form_token(site, person, "end_session", session.digest).encode(), _token(visit))
         if fits and not equal(session.digest, person.session.digest):
-            ended = int(await site.sessions.end_of_user(person.user_id, session))
-            return redirect(leading_to(site, person.session, "/account/sessions", "sessions_ended", ended))
+            return await _done(site, visit, person, int(await site.sessions.end_of_user(person.user_id, session)))
     raise Refusal(403, "stale_form")
+
+
+async def _done(site: Site, visit: Visit, person: Person, ended: int) -> Response:
+    if ended:
+        oauth = acting(site, visit, person)
+        await oauth.tell("session_ended", user_id=person.user_id, reason="user_request", details={"sessions": ended})
+    return redirect(leading_to(site, person.session, "/account/sessions", "sessions_ended", ended))
 
 
 def _token(visit: Visit) -> bytes:

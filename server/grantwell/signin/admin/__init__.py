@@ -1,7 +1,7 @@
-"""The pages of an operator: clients, grants and users. To everybody else, there are no such pages."""
+"""The pages of an operator: clients, grants, users and events. To everybody else, there are no such pages."""
 
 from ..visits import Routes
-from . import client_deletion, clients, ending, grants, overview, user_access, users
+from . import client_deletion, clients, ending, events, grants, overview, user_access, users
 from .access import is_operator
 
 ROUTES: Routes = {
@@ -12,6 +12,7 @@ ROUTES: Routes = {
     **ending.ROUTES,
     **users.ROUTES,
     **user_access.ROUTES,
+    **events.ROUTES,
 }
 
 __all__ = ["ROUTES", "is_operator"]

@@ -9,7 +9,7 @@ from ...records import Client
 from ..answers import redirect
 from ..framing import framed
 from ..notices import leading_to
-from ..people import Person, form_token, require_form
+from ..people import Person, acting, form_token, require_form
 from ..selections import Selected, Selection, selected
 from ..visits import Routes, Site, Visit
 from .access import freshly
@@ -30,7 +30,7 @@ async def delete(site: Site, visit: Visit, person: Person) -> Response:
     chosen = await selected(site, Selection(client_id=client.client_id))
     if chosen.has_grown_since(seen):
         return _page(site, person, client, chosen, grown=True)
-    deleted = await site.oauth.delete_client(client.client_id)
+    deleted = await acting(site, visit, person).delete_client(client.client_id)
     return redirect(leading_to(site, person.session, "/admin/clients", "clients_deleted", int(deleted)))
 
 

@@ -10,7 +10,7 @@ from ..answers import redirect
 from ..framing import framed
 from ..granted import connections
 from ..notices import leading_to
-from ..people import Person, form_token, require_form
+from ..people import Person, acting, form_token, require_form
 from ..selections import MOST_ENDED, Selected, Selection, end, selected
 from ..visits import Routes, Site, Visit
 from .access import freshly
@@ -35,7 +35,7 @@ async def confirm(site: Site, visit: Visit, person: Person) -> Response:
     chosen = await selected(site, selection)
     if chosen.has_grown_since(seen):
         return await _page(site, person, {}, selection, chosen, grown=True)
-    ended = await end(site, chosen)
+    ended = await end(acting(site, visit, person), chosen)
     if len(chosen.grants) <= MOST_ENDED:
         return redirect(leading_to(site, person.session, "/admin/grants", "grants_ended", ended))
     rest = selection.parameters()

@@ -29,13 +29,14 @@ async def change(site: Site, visit: Visit, person: Person) -> Response:
     require_form(site, visit, person, "user_access", *_shown(user, seen))
     if user.user_id == person.user_id:
         raise Refusal(403, "own_access")
+    accounts = site.accounts.acting_as(f"user:{person.user_id}", address=site.oauth.client_address(visit.request))
     if user.disabled_at is not None:
-        await site.accounts.enable(user.user_id)
+        await accounts.enable(user.user_id)
         return redirect(_done(site, person, user, "users_enabled"))
     chosen = await selected(site, Selection(user_id=user.user_id))
     if chosen.has_grown_since(seen):
         return await _page(site, visit, person, user, chosen, grown=True)
-    await site.accounts.disable(user.user_id)
+    await accounts.disable(user.user_id)
     return redirect(_done(site, person, user, "users_disabled"))
 
 

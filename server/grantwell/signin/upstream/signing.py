@@ -107,12 +107,12 @@ async def _sign_in(
     user_id = user_id_of(upstream.name, identity.subject)
     user = await site.accounts.sign_in_upstream(user_id, name=identity.name)
     secret = None if identity.tokens is None else json.dumps(identity.tokens.members()).encode()
-    cookie = None if user is None else await begin_session(site, visit, session, user, secret=secret)
-    if cookie is None:
+    begun = None if user is None else await begin_session(site, visit, session, user, secret=secret)
+    if begun is None:
         raise NotAdmitted("the user is disabled, or the session ended meanwhile", user_id=user_id)
     if goal.interaction_id:
-        return redirect(f"{site.path('/consent')}?i={goal.interaction_id}", cookie=cookie)
-    return redirect(site.path(goal.to or "/signin"), cookie=cookie)
+        return redirect(f"{site.path('/consent')}?i={goal.interaction_id}", cookie=begun[1])
+    return redirect(site.path(goal.to or "/signin"), cookie=begun[1])
 
 
 async def _tell_failure(upstream: Upstream, site: Site, address: str | None, problem: str, user_id: str | None) -> None:
