@@ -133,6 +133,16 @@ async def test_while_an_issuer_is_away_what_it_said_before_serves_on(scene: Scen
 
 
 @pytest.mark.requirement("G-572")
+@pytest.mark.parametrize("error", ["temporarily_unavailable", "server_error"])
+async def test_an_issuer_that_sends_people_back_for_now_is_not_there_for_now(
+    scene: Scene, browser: Browser, error: str
+) -> None:
+    for _ in range(11):
+        unavailable(await scene.sign_in(browser, code=None, error=error))
+    assert (await scene.sign_in(browser)).status_code == 303
+
+
+@pytest.mark.requirement("G-572")
 async def test_many_who_sign_in_at_once_ask_for_the_documents_once(scene: Scene) -> None:
     answers = await asyncio.gather(*(scene.sign_in(scene.place.browser()) for _ in range(8)))
     assert {answer.status_code for answer in answers} == {303}

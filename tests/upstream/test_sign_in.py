@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from grantwell.records import User
 from grantwell.signin.upstream.identity import user_id_of
 from grantwell.testing import FrozenClock
 from grantwell_storage import MemoryStore, SQLStore
+from tests.assertions.signing import signed
 from tests.signin.browser import PASSWORD, Browser, form_of, read
 from tests.upstream.conftest import Scene, each_store, running_scene
 from tests.upstream.issuer import SUBJECT, Issuer, parameter
@@ -111,6 +114,50 @@ async def test_a_user_who_was_disabled_stays_out_whatever_the_upstream_says(scen
         assert "corp:" not in await scene.signed_in_as(somebody)
     await scene.place.accounts.enable(f"corp:{SUBJECT}")
     assert (await scene.sign_in(browser)).status_code == 303
+
+
+@each_store
+@pytest.mark.requirement("G-565")
+async def test_somebody_who_comes_for_the_first_time_on_many_browsers_at_once_is_one_user(scene: Scene) -> None:
+    browsers = [scene.place.browser() for _ in range(6)]
+    answers = await asyncio.gather(*(scene.sign_in(browser) for browser in browsers))
+    assert {answer.status_code for answer in answers} == {303}
+    assert [user.user_id for user in (await scene.place.accounts.list()).items] == ["ada", f"corp:{SUBJECT}"]
+
+
+@each_store
+@pytest.mark.requirement("G-565", "A-323")
+async def test_a_user_whom_somebody_wrote_into_the_database_is_not_signed_in(scene: Scene, browser: Browser) -> None:
+    forged = User(
+        user_id=f"corp:{SUBJECT}",
+        password_hash="",
+        is_admin=True,
+        created_at=int(scene.clock()),
+        disabled_at=None,
+        version=1,
+        mac=b"m" * 32,
+    )
+    assert await scene.place.store.add_user(forged)
+    refused = await scene.sign_in(browser)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+
+
+@pytest.mark.requirement("G-565")
+async def test_a_sign_in_out_of_a_session_that_ends_meanwhile_is_none(scene: Scene, browser: Browser) -> None:
+    await scene.sign_in(browser)
+    page = await browser.follow(await browser.authorize(await scene.place.client(), prompt="login"))
+    location = await scene.leave(browser, page)
+    delete = scene.place.accounts.delete
+
+    def deleting(claims: dict[str, object]) -> str:
+        deleted.append(asyncio.ensure_future(delete(f"corp:{SUBJECT}")))
+        return signed(scene.issuer.keys[0], claims)
+
+    deleted: list[asyncio.Future[bool]] = []
+    scene.issuer.id_token = deleting
+    answer = await scene.come_back(browser, scene.issuer.approve(location))
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    assert await deleted[0]
 
 
 @pytest.mark.requirement("G-565")

@@ -346,6 +346,19 @@ async def test_tokens_that_were_renewed_and_not_stored_are_not_renewed_twice(
 
 
 @pytest.mark.requirement("G-571")
+async def test_tokens_that_have_ended_when_they_are_issued_are_an_upstream_in_trouble(
+    issuer: Issuer, clock: FrozenClock, keeping: Scene, browser: Browser
+) -> None:
+    tokens = await keeping.tokens(browser, await keeping.place.client())
+    props = (await keeping.place.world.call(tokens.access)).json()["props"]
+    clock.advance(3000)
+    issuer.expires_in = 0
+    with pytest.raises(OAuthError) as refusal:
+        await UpstreamTokens([corp(issuer, keep_tokens=True)], clock=clock)(exchange(props))
+    assert refusal.value.code == "temporarily_unavailable"
+
+
+@pytest.mark.requirement("G-571")
 @pytest.mark.parametrize("props", [None, 5, [], {}, {"upstream": None}, {"upstream": {"access_token": "x"}}], ids=repr)
 async def test_grants_without_upstream_tokens_are_none_of_its_business(props: object) -> None:
     assert await UpstreamTokens([])(exchange(props)) is None

@@ -7,14 +7,14 @@ import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx2
 from authlib.integrations.base_client import OAuthError as UpstreamError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from .failures import UpstreamRefusal, UpstreamUnavailable
+from .failures import TRANSIENT_CODES, UpstreamRefusal, UpstreamUnavailable
 
 DEADLINE_SECONDS = 8.0
 """How long a question may take, all told: less than a `token_exchange_callback` has."""
@@ -23,8 +23,6 @@ MAX_ANSWER_BYTES = 262_144
 _CONNECT_SECONDS = 3.0
 _SILENCE_SECONDS = 5.0
 _MOST_AT_ONCE = 32
-# Said with a 400 by some, though they mean a 503 (RFC 6749 section 4.1.2.1 has them for the other endpoint).
-_TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 
 R = TypeVar("R")
 
@@ -89,7 +87,7 @@ class Connection:
             async with asyncio.timeout(DEADLINE_SECONDS), self._turns, self._client(auth_method) as client:
                 return await ask(client)
         except UpstreamError as error:
-            if str(error.error) in _TRANSIENT:
+            if str(error.error) in TRANSIENT_CODES:
                 raise UpstreamUnavailable(f"the token endpoint answered {error.error}") from None
             raise UpstreamRefusal(str(error.error), "the token endpoint refused") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError, RecursionError) as error:
@@ -159,20 +157,19 @@ class _Bounded(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it, and hand its answer on."""
         answer = await self._inner.handle_async_request(request)
-        if not isinstance(answer.stream, httpx2.AsyncByteStream):
-            raise UpstreamUnavailable("an answer cannot be read")
+        stream = cast("httpx2.AsyncByteStream", answer.stream)
         refusal = None
         if 300 <= answer.status_code < 400:
             refusal = f"an answer is a redirect ({answer.status_code})"
         elif answer.headers.get("content-encoding", "identity") != "identity":
             refusal = "an answer is compressed"
         if refusal is not None:
-            await answer.stream.aclose()
+            await stream.aclose()
             raise UpstreamUnavailable(refusal)
         return httpx2.Response(
             answer.status_code,
             headers=answer.headers,
-            stream=_BoundedBody(answer.stream),
+            stream=_BoundedBody(stream),
             extensions=answer.extensions,
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+TRANSIENT_CODES = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+"""Error codes that mean a 503 (RFC 6749 section 4.1.2.1); some say them at the token endpoint as well."""
+
 
 class UpstreamUnavailable(Exception):
     """The upstream did not answer as it should; what it did is not known, and a retry may help.

@@ -14,7 +14,7 @@ from ..returning import destination
 from ..signing import begin_session, checked_form
 from ..visits import FAILED_SIGN_INS, Routes, Site, Visit
 from .attempts import Attempt, Goal
-from .failures import NotAdmitted, UpstreamRefusal, UpstreamUnavailable
+from .failures import TRANSIENT_CODES, NotAdmitted, UpstreamRefusal, UpstreamUnavailable
 from .identity import Identity, user_id_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ async def _come_back(upstream: Upstream, site: Site, visit: Visit) -> Response:
     except UpstreamRefusal as error:
         if error.code == "access_denied":
             raise _refusal(upstream, "upstream_denied", error) from error
-        await site.throttle.count(_way_back(upstream), address, visit.now)
+        if "code" in answer:
+            # It cost a question to the upstream.
+            await site.throttle.count(_way_back(upstream), address, visit.now)
         await _tell_failure(upstream, site, address, "upstream_failed", None)
         raise _refusal(upstream, "upstream_failed", error) from error
 
@@ -94,6 +96,8 @@ async def _come_back(upstream: Upstream, site: Site, visit: Visit) -> Response:
 async def _identity(upstream: Upstream, answer: Mapping[str, str], attempt: Attempt, now: int) -> Identity:
     # RFC 9207 section 2.4: before the code goes anywhere, and for errors as well.
     await upstream.check_issuer(answer.get("iss"), now)
+    if answer.get("error") in TRANSIENT_CODES:
+        raise UpstreamUnavailable(f"it sent the browser back with {answer['error']}")
     if "error" in answer:
         raise UpstreamRefusal(answer["error"], "the upstream sent the browser back with an error")
     if not answer.get("code"):
