@@ -181,7 +181,9 @@ CUT_OFF = {
 
 @requirement("G-586")
 @pytest.mark.parametrize("raw", CUT_OFF.values(), ids=CUT_OFF)
-async def test_an_answer_that_was_cut_off_does_not_end_as_if_it_were_whole(parser: str, raw: bytes) -> None:
+async def test_an_answer_that_was_cut_off_does_not_end_as_if_it_were_whole(
+    parser: str, raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async def dying(talk: Talk) -> None:
         await talk.heard()
         await talk.say(raw)
@@ -195,6 +197,8 @@ async def test_an_answer_that_was_cut_off_does_not_end_as_if_it_were_whole(parse
         talk.say("http.request")
         with pytest.raises(AnswerBroken):
             await talk.answered()
+    lines = [record.getMessage() for record in caplog.records if record.name == "grantwell"]
+    assert len([line for line in lines if line.startswith("an answer of the upstream 127.0.0.1:")]) == 2
 
 
 @requirement("G-584", "G-586")

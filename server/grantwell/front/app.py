@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
+from functools import lru_cache, partial
 
 from starlette.types import Receive, Scope, Send
 
@@ -12,7 +12,7 @@ from .._http.calls import Call, running_call
 from .._http.identity import identity_headers
 from .._http.lifespans import serve_lifespan
 from .._http.requests import client_address, route_path
-from .._urls import HttpUrl, parse_http_url
+from .._urls import parse_http_url
 from ..errors import ConfigurationError, OAuthError
 from .connections import Connections
 from .exchange import Exchange, Outgoing, Timeouts
@@ -120,8 +120,7 @@ class Front:
 
     def _origin(self, call: Call, scope: Scope) -> Origin:
         """How the request came here; scheme and host are configuration, as a client may send any Host."""
-        identifier = _url(call.resource.identifier)
-        scheme, _, authority = identifier.origin.partition("://")
+        scheme, authority = _scheme_and_authority(call.resource.identifier)
         oauth = scope.get("state", {}).get("oauth")
         proxies = () if oauth is None else oauth.settings.trusted_proxies
         return Origin(client_address(scope, proxies), scheme, authority, self._stripped(call, scope))
@@ -150,11 +149,13 @@ class Front:
         ]
 
 
-def _url(identifier: str) -> HttpUrl:
+@lru_cache(maxsize=64)
+def _scheme_and_authority(identifier: str) -> tuple[str, str]:
     url = parse_http_url(identifier)
     if url is None:
         raise RuntimeError(f"the resource {identifier!r} is not a URL")
-    return url
+    scheme, _, authority = url.origin.partition("://")
+    return scheme, authority
 
 
 def _printable(error: Exception) -> str:
