@@ -82,7 +82,12 @@ def _take_all(chromium: Browser, demo: Demo) -> None:
             window.press("allow")
         tokens = client.exchanged(dict(parse_qsl(urlsplit(gone.value.url).query)))
         client.call(tokens, "GET", "/api/notes").raise_for_status()
-    for name, path in (("connections", "/account/connections"), ("sessions", "/account/sessions")):
+    for name, path in (
+        ("connections", "/account/connections"),
+        ("sessions", "/account/sessions"),
+        ("admin", "/admin/grants"),
+        ("events", "/admin/events"),
+    ):
         window.open(path)
         photographer.take(name, WIDE)
     _take_playground(window, photographer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -102,6 +104,24 @@ def test_a_user_who_is_disabled_is_out_at_once(window: Window, new_window: MakeW
 
 
 @requirement("G-645")
+def test_the_reference_of_an_error_page_leads_the_operator_to_what_happened(
+    window: Window, new_window: MakeWindow
+) -> None:
+    theirs = new_window()
+    theirs.open("/authorize?client_id=nobody-knows-it")
+    (reference,) = re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b", theirs.text())
+    operator(window)
+    window.page.locator("input[name=reference]").fill(reference)
+    window.page.keyboard.press("Enter")
+    expect(window.page).to_have_url(re.compile("/admin/events"))
+    # What happens is written down within two seconds.
+    deadline = time.monotonic() + 20
+    while "nobody-knows-it" not in window.text() and time.monotonic() < deadline:
+        window.page.reload()
+    expect(window.page.locator("main")).to_contain_text("nobody-knows-it")
+
+
+@requirement("G-645")
 @pytest.mark.parametrize("path", ["/admin", "/admin/clients", "/admin/grants", "/admin/users", "/admin/grants/end"])
 def test_to_who_is_no_operator_there_are_no_such_pages(window: Window, path: str) -> None:
     for _ in ("signed out", "signed in"):
@@ -130,6 +150,7 @@ def test_every_look_of_the_operators_pages_passes_axe(window: Window, connect: C
         "/admin/users",
         f"/admin/user?{name}",
         f"/admin/user/access?{name}",
+        "/admin/events",
         "/admin/client?id=none",
         "/admin/grants?user=nobody",
     ):
