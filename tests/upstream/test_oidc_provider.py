@@ -38,9 +38,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 
 @contextmanager
-def running_provider(node: Node, auth_method: str) -> Iterator[str]:
-    """The issuer of an oidc-provider that runs while the body does."""
-    settings = CLIENT | {"REDIRECT": REDIRECT, "AUTH_METHOD": auth_method, "ACCESS_TOKEN_TTL": str(TTL)}
+def running_provider(
+    node: Node, auth_method: str, *, redirect: str = REDIRECT, name: str = "127.0.0.1"
+) -> Iterator[str]:
+    """The issuer of an oidc-provider that runs while the body does; `name` is what this machine is called in it."""
+    settings = CLIENT | {"REDIRECT": redirect, "AUTH_METHOD": auth_method, "ACCESS_TOKEN_TTL": str(TTL), "NAME": name}
     process = subprocess.Popen(
         ["node", "issuer.mjs"],
         cwd=node.folder,

@@ -1,13 +1,14 @@
 // An OpenID Connect server on a free port of this machine, with the pages of its library, which let anybody in.
 //
 // It writes one line of JSON when it listens, `{"issuer": …}`, and ends with its standard input. REDIRECT is where
-// its one client is, CLIENT_ID and CLIENT_SECRET what that client is called; ACCESS_TOKEN_TTL is in seconds.
+// its one client is, CLIENT_ID and CLIENT_SECRET what that client is called; ACCESS_TOKEN_TTL is in seconds. NAME is
+// what this machine is called in its URLs.
 
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import { Provider } from "oidc-provider";
 
-const { REDIRECT, CLIENT_ID, CLIENT_SECRET, AUTH_METHOD, ACCESS_TOKEN_TTL } = process.env;
+const { REDIRECT, CLIENT_ID, CLIENT_SECRET, AUTH_METHOD, ACCESS_TOKEN_TTL, NAME } = process.env;
 
 const people = {
   ada: { name: "Ada Lovelace", email: "ada@example.com", email_verified: true, groups: ["staff"] },
@@ -47,7 +48,7 @@ const configuration = {
 let answer = (_, response) => response.writeHead(503).end();
 const server = createServer((request, response) => answer(request, response));
 server.listen(0, "127.0.0.1", () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const issuer = `http://${NAME}:${server.address().port}`;
   answer = new Provider(issuer, configuration).callback();
   console.log(JSON.stringify({ issuer }));
 });
