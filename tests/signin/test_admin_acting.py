@@ -32,7 +32,7 @@ async def test_what_was_shown_ends_and_its_next_request_is_refused(place: Place)
     await add_grant(place, "of-bob", client, user_id="bob")
     kept = await connect(ada, await place.client())
     preview = await browser.get(END, params={"client": client["client_id"]})
-    assert "Grants 2 Users 2 Clients 1" in words(preview)
+    assert f"Only to the client {client['client_id']} Grants 2 Users 2 Clients 1" in words(preview)
     assert "End 2 grants" in words(preview)
     done = await browser.follow(await browser.post(END, form_of(preview, END)))
     assert "2 grants have ended" in words(done)
@@ -63,6 +63,7 @@ async def test_old_and_unused_grants_end_by_the_instants_that_were_shown(place: 
     [link] = links(await browser.get("/admin/grants", params={"older": "30", "unused": "30"}), f"{END}?created_before")
     place.world.clock.advance(120)
     preview = await browser.get(link)
+    assert "Only from before 2025-05-16 15:06 UTC Only unused since 2025-05-16 15:06 UTC" in words(preview)
     await browser.post(END, form_of(preview, END))
     assert await live(place) == {"used", "younger"}
 
@@ -184,6 +185,7 @@ async def test_what_an_operator_does_is_kept_with_who_did_it(place: Place) -> No
         preview = await browser.get(path, params=parameters)
         await browser.post(path, form_of(preview, path))
     kept = (await place.world.provider.helpers.list_events(limit=3)).items
+    assert (kept[2].user_id, kept[2].client_id, kept[2].grant_id) == ("ada", client["client_id"], "one")
     assert [(event.name, event.actor, event.address) for event in kept] == [
         ("user_disabled", "user:root", "203.0.113.5"),
         ("client_deleted", "user:root", "203.0.113.5"),

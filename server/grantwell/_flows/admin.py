@@ -128,9 +128,18 @@ async def delete_client(context: Context, client_id: str) -> bool:
 async def revoke_grant(context: Context, grant_id: str, *, user_id: str | None, reason: RevocationReason) -> bool:
     """End one grant, with `user_id` only if it is that user's; False if there was nothing to end."""
     now = context.now()
+    # For the event alone: a damaged row cannot be read, and is revoked all the same.
+    grant = await context.store.get_grant(grant_id)
     revoked = await context.store.revoke_grant(Revocation(grant_id=grant_id, now=now, reason=reason, user_id=user_id))
     if revoked:
-        await context.tell("grant_revoked", now, user_id=user_id, grant_id=grant_id, reason=reason)
+        await context.tell(
+            "grant_revoked",
+            now,
+            client_id=None if grant is None else grant.client_id,
+            user_id=user_id if grant is None else grant.user_id,
+            grant_id=grant_id,
+            reason=reason,
+        )
     return revoked
 
 
