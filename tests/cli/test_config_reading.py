@@ -13,6 +13,9 @@ from grantwell.cli.config import Loaded, Rejected, read
 from grantwell.cli.config.settings import SECTIONS
 from grantwell.cli.config.template import default_of, template, toml
 from grantwell.config import configure
+from grantwell.front import Front
+from grantwell.signin import Branding
+from grantwell.signin.upstream import OIDC, GitHub
 
 UPSTREAM = "[[upstream_signin]]\nname = 'corp'\nclient_id = 'c'\neverybody = true\n"
 SMALL = '[server]\nissuer = "https://auth.example.com"\n'
@@ -258,6 +261,18 @@ def test_the_file_has_every_setting_of_the_server_and_with_the_same_default() ->
     for name, default in settings.items():
         expected = list(default) if isinstance(default, tuple) else default
         assert section[name].default == expected, name
+
+
+@pytest.mark.requirement("G-603")
+def test_the_file_has_every_setting_of_the_front_the_pages_and_the_upstreams() -> None:
+    front = {name: p.default for name, p in signature(Front).parameters.items() if name != "upstream"}
+    api = SECTIONS["api"].keys
+    assert {name: api[name].default for name in front} == front
+    pages = SECTIONS["signin"].keys
+    assert set(pages) == {"passwords", *signature(Branding).parameters}
+    assert pages["accent"].default == Branding().accent
+    known = {"kind", *signature(OIDC).parameters, *signature(GitHub).parameters}
+    assert set(SECTIONS["upstream_signin"].keys) == known
 
 
 @pytest.mark.requirement("G-603")
