@@ -135,6 +135,47 @@ def test_the_page_explains_every_value_and_what_the_server_keeps_of_it(window: W
 
 
 @requirement("G-641")
+@pytest.mark.parametrize("without", ["", "notes:write"])
+def test_a_403_leads_back_to_the_person_and_on(window: Window, without: str) -> None:
+    window.open("/")
+    for name in ("discover", "register"):
+        step(window, name)
+    window.page.locator("#authorize .actions button").click()
+    through_consent(window, without=without)
+    for name in ("exchange", "call", "narrow"):
+        step(window, name)
+    expect(window.page.locator("#narrow .outcome")).to_contain_text("notes:write")
+    refused = window.page.locator("#narrow .exchange").last
+    expect(refused.locator(".badge").first).to_contain_text("403")
+    window.page.get_by_role("button", name="Or ask the person for notes:write").click()
+    through_consent(window)
+    expect(window.page.locator("#narrow .outcome")).to_contain_text("asked again")
+    assert (
+        window.page.locator("#narrow > .exchanges > .exchange").last.locator(".badge").first.inner_text()[:3] == "201"
+    )
+    expect(window.page.locator("#narrow .step-up")).to_have_count(0)
+    for name in ("refresh", "replay", "revoke"):
+        step(window, name)
+
+
+@requirement("G-641")
+def test_a_step_up_that_is_denied_leaves_the_way_on(window: Window) -> None:
+    window.open("/")
+    for name in ("discover", "register"):
+        step(window, name)
+    window.page.locator("#authorize .actions button").click()
+    through_consent(window)
+    for name in ("exchange", "call", "narrow"):
+        step(window, name)
+    window.page.locator("#narrow .step-up").click()
+    window.page.wait_for_url("**/consent**")
+    window.press("deny")
+    window.page.wait_for_url(f"{window.url}/")
+    expect(window.page.locator("#narrow .outcome")).to_contain_text("access_denied")
+    step(window, "refresh")
+
+
+@requirement("G-641")
 def test_a_denial_is_shown_and_can_be_tried_again(window: Window) -> None:
     window.open("/")
     window.page.get_by_role("button", name="Run all").click()

@@ -80,7 +80,7 @@ def install(folder: Path, sources: Path = _SOURCES) -> Node:
     """Copy a folder and install the libraries it locks. Skips the test that asks, and says why, if it cannot."""
     missing = [program for program in ("node", "npm") if shutil.which(program) is None]
     if missing:
-        pytest.skip(f"{' and '.join(missing)} not found: no JavaScript client can be run")
+        pytest.skip(f"{' and '.join(missing)} not found: no JavaScript can be run")
     place = folder / "node"
     shutil.copytree(sources, place, ignore=shutil.ignore_patterns("node_modules"))
     try:
