@@ -125,7 +125,7 @@ async def test_a_scope_that_cannot_include_another_is_refused_at_start(implies: 
         (["authorization_code"], "read offline_access", "read", False),
         (["authorization_code", "refresh_token"], "read", None, True),
         (["authorization_code", "refresh_token"], "read offline_access", None, True),
-        (["authorization_code", "refresh_token"], "read offline_access", "read", True),
+        (["authorization_code", "refresh_token"], "read offline_access", "read", False),
     ],
 )
 async def test_who_asks_to_stay_and_is_allowed_gets_a_refresh_token(
