@@ -86,6 +86,7 @@ class Issuer:
             "/jwks": self._jwks,
             "/token": self._token,
             "/userinfo": self._userinfo,
+            "/elsewhere": self._discovery,
         }
         return Starlette(
             routes=[Route(path, self._heard(ask), methods=["GET", "POST"]) for path, ask in routes.items()]

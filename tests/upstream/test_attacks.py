@@ -101,6 +101,16 @@ def _dump(store: SQLStore) -> list[str]:
         return list(database.iterdump())
 
 
+@pytest.mark.requirement("S-459", "G-560")
+async def test_an_attempt_is_no_request_of_a_client_and_a_request_no_attempt(scene: Scene, browser: Browser) -> None:
+    page = await browser.follow(await browser.authorize(await scene.place.client()))
+    location = await scene.leave(browser, page)
+    state, asked = parameter(location, "state"), form_of(page, "/signin/with/corp")["i"]
+    for path in (f"/consent?i={state}", f"/signin?i={state}", f"/signin/back/corp?code=x&state={asked}"):
+        nobody(await browser.get(path))
+    assert (await scene.come_back(browser, scene.issuer.approve(location))).status_code == 303
+
+
 @pytest.mark.requirement("G-560")
 async def test_the_way_there_begins_on_our_own_page_alone(scene: Scene, browser: Browser) -> None:
     form = form_of(await browser.get("/signin"), "/signin/with/corp")
@@ -166,11 +176,14 @@ async def test_of_two_upstreams_neither_can_speak_for_the_other(
 ) -> None:
     async with running_scene(store, issuer, clock, provider={"more": [corp(evil, name="evil")]}) as scene:
         browser = scene.place.browser()
-        # The answer to a question to one, on the way back of the other: the mix-up attack.
-        location = urlsplit(issuer.approve(await scene.leave(browser)))
-        nobody(await browser.get(f"/signin/back/evil?{location.query}"))
-        assert evil.forms == []
-        assert issuer.forms == []
+        # The answer to a question to one, on the way back of the other: the mix-up attack. Without `iss` as well.
+        for iss in (issuer.issuer, None):
+            evil.says_issuer = iss is not None
+            location = urlsplit(issuer.approve(await scene.leave(browser), iss=iss))
+            nobody(await browser.get(f"/signin/back/evil?{location.query}"))
+            assert evil.forms == []
+            assert issuer.forms == []
+            scene.clock.advance(3600)
         # The ID token of one, from the other, about its own people.
         evil.claims = {"sub": SUBJECT, "name": "Ada", "iss": issuer.issuer}
         nobody(await scene.come_back(browser, evil.approve(await scene.leave(browser, name="evil"))))

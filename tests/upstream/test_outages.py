@@ -78,7 +78,7 @@ async def test_a_discovery_document_that_cannot_be_right_is_not_used(
 LIES = {
     "500": lambda: PlainTextResponse("oops", 500),
     "404": lambda: PlainTextResponse("nothing here", 404),
-    "redirect": lambda: RedirectResponse("http://127.0.0.1:9/elsewhere"),
+    "redirect": lambda: RedirectResponse("/elsewhere"),
     "a page": lambda: PlainTextResponse("<h1>hello</h1>"),
     "a list": lambda: JSONResponse([1]),
     "a flood": endless,
@@ -103,6 +103,15 @@ async def test_nonsense_from_any_endpoint_is_a_page_and_no_sign_in(
     scene.issuer.lie.clear()
     scene.clock.advance(5)
     assert (await scene.sign_in(browser)).status_code == 303
+
+
+@pytest.mark.requirement("G-572", "S-464")
+async def test_an_answer_that_would_be_right_is_not_taken_if_it_is_too_large(scene: Scene, browser: Browser) -> None:
+    scene.issuer.metadata = {"padding": "x" * connection.MAX_ANSWER_BYTES}
+    unavailable(await leave(browser))
+    scene.clock.advance(5)
+    scene.issuer.metadata = {"padding": "x" * (connection.MAX_ANSWER_BYTES - 2000)}
+    assert (await leave(browser)).status_code == 303
 
 
 @pytest.mark.requirement("G-572", "S-464")

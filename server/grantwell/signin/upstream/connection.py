@@ -137,7 +137,7 @@ def _basic(
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
-    """A transport that takes no redirect, nothing compressed, and no more than MAX_ANSWER_BYTES."""
+    """A transport that takes nothing compressed, and no more than MAX_ANSWER_BYTES."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -158,14 +158,9 @@ class _Bounded(httpx2.AsyncBaseTransport):
         """Send it, and hand its answer on."""
         answer = await self._inner.handle_async_request(request)
         stream = cast("httpx2.AsyncByteStream", answer.stream)
-        refusal = None
-        if 300 <= answer.status_code < 400:
-            refusal = f"an answer is a redirect ({answer.status_code})"
-        elif answer.headers.get("content-encoding", "identity") != "identity":
-            refusal = "an answer is compressed"
-        if refusal is not None:
+        if answer.headers.get("content-encoding", "identity") != "identity":
             await stream.aclose()
-            raise UpstreamUnavailable(refusal)
+            raise UpstreamUnavailable("an answer is compressed")
         return httpx2.Response(
             answer.status_code,
             headers=answer.headers,
