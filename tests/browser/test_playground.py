@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -215,15 +216,28 @@ def test_an_answer_that_nobody_asked_for_is_thrown_away(window: Window, query: s
 
 
 @requirement("G-641", "G-640")
-def test_an_answer_of_another_server_is_thrown_away(window: Window) -> None:
+@pytest.mark.parametrize(
+    ("state", "iss", "words"),
+    [
+        ("{state}", "https://evil.test", "another server"),
+        ("{state}", "", "another server"),
+        ("another", "{iss}", "did not ask for"),
+        ("{state}x", "{iss}", "did not ask for"),
+    ],
+)
+def test_an_answer_to_another_question_or_of_another_server_is_thrown_away(
+    window: Window, state: str, iss: str, words: str
+) -> None:
     window.open("/")
     for name in ("discover", "register"):
         step(window, name)
     window.page.locator("#authorize .actions button").click()
     window.page.wait_for_url("**/signin**")
-    state = window.page.evaluate("JSON.parse(sessionStorage.getItem('grantwell-playground')).flow.state")
-    window.page.goto(f"{window.url}/callback?code=gwc_x&state={state}&iss=https://evil.test")
-    expect(window.page.locator("#authorize .outcome")).to_contain_text("another server")
+    own = window.page.evaluate("JSON.parse(sessionStorage.getItem('grantwell-playground')).flow.state")
+    query = urlencode({"code": "gwc_x", "state": state.format(state=own), "iss": iss.format(iss=window.url)})
+    window.page.goto(f"{window.url}/callback?{query}")
+    expect(window.page.locator("#authorize .outcome")).to_contain_text(words)
+    assert window.page.url == f"{window.url}/"
     assert not [request for request in window.requests if request.endswith("/token")]
 
 
