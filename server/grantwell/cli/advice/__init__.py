@@ -6,11 +6,11 @@ catalogue `…` stands for whatever is put in there.
 
 from __future__ import annotations
 
-import re
-
 from .clients import CLIENTS
 from .requests import REQUESTS
 from .tokens import TOKENS
+
+GAP = "…"
 
 # What to do, and for which causes. The sentences of RFC 7591, which have the widest gaps, are looked at last.
 CATALOGUE = (*TOKENS, *REQUESTS, *CLIENTS)
@@ -21,18 +21,30 @@ _UNKNOWN = "This refusal is not one of Grantwell's own: a hook of the applicatio
 
 def advice_for(code: str, description: str, reason: str) -> str:
     """One sentence of advice on a refusal."""
-    for pattern, advice in _ADVICE:
-        if pattern.fullmatch(reason or description):
+    for cause, advice in _ADVICE:
+        if fits(cause, reason or description):
             return advice
     return _DATABASE if code == "temporarily_unavailable" else _UNKNOWN
 
 
-def _pattern(cause: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, cause.split("…"))), re.DOTALL)
+def fits(cause: str, said: str) -> bool:
+    """Whether what was said is a cause of the catalogue, whose gaps hold anything."""
+    beginning, *pieces = cause.split(GAP)
+    if not pieces:
+        return said == beginning
+    if not said.startswith(beginning):
+        return False
+    at = len(beginning)
+    for piece in pieces[:-1]:
+        found = said.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return len(said) - at >= len(pieces[-1]) and said.endswith(pieces[-1])
 
 
 # What stands there word for word goes before what has gaps.
 _ADVICE = sorted(
-    ((_pattern(cause), advice) for advice, causes in CATALOGUE for cause in causes),
-    key=lambda entry: ".*" in entry[0].pattern,
+    ((cause, advice) for advice, causes in CATALOGUE for cause in causes),
+    key=lambda entry: GAP in entry[0],
 )

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 KeyPath = tuple[str | int, ...]
 """The way to a value from the top of a document: names of keys, and the number of an item in an array, from 0."""
 
-# One alternative a kind of token (TOML 1.0); a multi-line string may end in two quotation marks of its own.
+# One alternative a kind of token (TOML 1.0); a multi-line string may end in two quotation marks of its own. A string
+# without an end goes as far as it can, so that no text is looked at more than once.
 _TOKEN = re.compile(
     r"""
-    (?P<string> \"{3} (?: \\. | [^\\] )*? \"{3,5} | '{3} .*? '{3,5} | " (?: \\. | [^"\\\n] )* " | ' [^'\n]* ' )
+    (?P<string> \"{3} (?: \\. | [^\\] )*? (?: \"{3,5} | \Z ) | '{3} .*? (?: '{3,5} | \Z )
+        | " (?: \\. | [^"\\\n] )* "? | ' [^'\n]* '? )
     | (?P<comment> \#[^\n]* )
     | (?P<newline> \n )
     | (?P<mark> [\[\]{}=,.] )

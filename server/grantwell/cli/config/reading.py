@@ -21,7 +21,7 @@ from .settings import SECTIONS, setting_of
 _MOST_BYTES = 1024 * 1024
 _TOML_PLACE = re.compile(r" \(at line ([0-9]+), column [0-9]+\)")
 _SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/)([^?]+)(.*)", re.DOTALL)
-_PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@]*:[^/@]*@.*", re.DOTALL)
+_PASSWORD_IN_URL = re.compile(r"[^:/]+://[^/@:]*:[^/@]*@.*", re.DOTALL)
 
 Options = Mapping[tuple[str, str], tuple[str, Any]]
 """For a section and a key, the option that sets it and its value."""
