@@ -128,7 +128,7 @@ REQUESTS: Sequence[tuple[str, Sequence[str]]] = (
         ("nothing_to_answer",),
     ),
     (
-        "Somebody who was signed in gave a wrong password when they changed it: a slip, or a browser that was left open.",
+        "Somebody who is signed in gave a wrong password to change it: a slip, or a browser that was left open.",
         ("wrong current password, at a change of it",),
     ),
     (
