@@ -78,7 +78,7 @@ async def test_a_discovery_document_that_cannot_be_right_is_not_used(
 LIES = {
     "500": lambda: PlainTextResponse("oops", 500),
     "404": lambda: PlainTextResponse("nothing here", 404),
-    "redirect": lambda: RedirectResponse("/elsewhere"),
+    "redirect": lambda: RedirectResponse("/elsewhere", headers={"Connection": "close"}),
     "a page": lambda: PlainTextResponse("<h1>hello</h1>"),
     "a list": lambda: JSONResponse([1]),
     "a flood": endless,
