@@ -244,6 +244,8 @@ class Interaction:
 class Event:
     """Something happened; `on_event` observes it after it was committed, and `list_events` finds it again.
 
+    Of refusals `on_error` hears, so that `refused` is found by `list_events` alone.
+
     `at` is in seconds since 1970 UTC. `actor` is who did it: "client", "operator", "user:" and their id, or empty for
     the server itself. `address` is where the request came from, where that is known. `reference` is what an error
     page showed. `details` is a JSON object with no secret in it. `event_id` sorts the events of one second. `name` is

@@ -26,12 +26,12 @@ ELSEWHERE = {
 }
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    """The sources in which refusals are made."""
+def trees() -> Iterator[tuple[str, str, ast.Module]]:
+    """The sources in which refusals are made: the room, the name of the file, and what is in it."""
     for room in ROOMS:
         paths = [SERVER / room] if room.endswith(".py") else sorted((SERVER / room).rglob("*.py"))
         for path in paths:
-            yield path.name, ast.parse(path.read_text(encoding="utf-8"))
+            yield room, path.name, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def sample(node: ast.expr) -> str | None:
@@ -52,11 +52,14 @@ def called(node: ast.AST) -> str:
 
 def causes() -> Iterator[tuple[str, str]]:
     """Where a cause is given, and a sample of it."""
-    for name, tree in trees():
+    for room, name, tree in trees():
         for node in ast.walk(tree):
             where = f"{name}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Call):
                 yield from ((where, cause) for cause in causes_of_call(where, node))
+            elif room == "signin":
+                # What is chosen there is the reason of an event.
+                continue
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
                 yield from ((where, text) for text in [sample(node.value)] if text)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "unproven" in node.name:
