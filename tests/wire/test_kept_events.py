@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from grantwell import OAuthProvider, SecretKey
 from grantwell.config import DAY
 from grantwell.records import Event
 from grantwell.store import EventQuery
 from grantwell_storage import MemoryStore, SQLStore
 from tests.faults.stores import TroubledStore
-from tests.wire.world import World, new_store, parsed, refused, running_world
+from tests.wire.world import World, api, new_store, parsed, refused, running_world
 
 pytestmark = pytest.mark.anyio
 requirement = pytest.mark.requirement
@@ -328,3 +329,44 @@ async def test_a_custom_store_that_breaks_loses_a_batch_and_no_request(caplog: p
         await world.tokens(await world.register())
         assert await found(world) == []
     assert "3 events are lost" in caplog.text
+
+
+@requirement("G-501")
+async def test_whoever_leaves_while_events_are_written_takes_none_of_them_along() -> None:
+    class Slow(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.called, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def add_events(self, events: Any) -> None:
+            self.called.set()
+            await self.may_go_on.wait()
+            await super().add_events(events)
+
+    store = Slow()
+    async with running_world(store) as world:
+        await world.provider.helpers.tell("signed_in", user_id="u1")
+        listing = asyncio.ensure_future(found(world))
+        await store.called.wait()
+        listing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listing
+        store.may_go_on.set()
+        assert [event.name for event in await found(world)] == ["signed_in"]
+
+
+@requirement("G-501")
+def test_events_are_written_by_themselves_in_each_of_several_loops() -> None:
+    store = TroubledStore(MemoryStore())
+    provider = OAuthProvider(
+        issuer="https://as.test", store=store, secret_key=SecretKey(b"k" * 32), api_handlers={"/api": api}
+    )
+
+    async def tell(user_id: str, *, until_written: bool) -> None:
+        await provider.helpers.tell("signed_in", user_id=user_id)
+        if until_written:
+            await store.until_called("add_events")
+
+    asyncio.run(tell("u1", until_written=False))
+    asyncio.run(tell("u2", until_written=True))
+    assert len(store.store._tables.events) == 2

@@ -51,6 +51,7 @@ class Audit:
         self._room = _Room()
         self._left_out = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._writes: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
 
@@ -77,10 +78,12 @@ class Audit:
                 batch = [self._waiting.popleft() for _ in range(min(_ROWS_A_WRITE, len(self._waiting)))]
                 try:
                     await store.add_events(batch)
-                except StoreUnavailable:
+                except (StoreUnavailable, asyncio.CancelledError) as error:
                     # Their ids make it harmless if they were written after all.
                     self._waiting.extendleft(reversed(batch))
                     log.warning("%d events could not be written yet", len(self._waiting))
+                    if isinstance(error, asyncio.CancelledError):
+                        raise
                     return
                 except Exception:
                     log.exception("%d events are lost", len(batch))
@@ -94,8 +97,11 @@ class Audit:
             self._waiting.clear()
 
     def _write_later(self, store: Store) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_WRITE_AFTER_SECONDS, self._start_write, store)
+        loop = asyncio.get_running_loop()
+        # The timer of a loop that has ended never rings; a program may have one after the other.
+        if self._timer is None or self._loop is not loop:
+            self._loop = loop
+            self._timer = loop.call_later(_WRITE_AFTER_SECONDS, self._start_write, store)
 
     def _start_write(self, store: Store) -> None:
         self._cancel_timer()
