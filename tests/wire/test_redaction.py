@@ -32,6 +32,7 @@ TOKENS = [
 ]
 # Of 43 random characters nearly always one is a digit and one of each case; these are certain.
 COOKIE = "aB3" + secrets.token_urlsafe(30)
+SECRETS = [*TOKENS, COOKIE, secrets.token_hex(20), secrets.token_hex(32)]
 AROUND = [
     "{}",
     "x{}",
@@ -49,7 +50,7 @@ AROUND = [
 
 @requirement("G-503", "A-319")
 @pytest.mark.parametrize("around", AROUND)
-@pytest.mark.parametrize("secret", [*TOKENS, COOKIE, secrets.token_hex(20), secrets.token_hex(32)])
+@pytest.mark.parametrize("secret", SECRETS, ids=[f"secret {number}" for number in range(len(SECRETS))])
 def test_nothing_that_looks_like_a_secret_of_ours_is_kept(around: str, secret: str) -> None:
     for spelled in (secret, quote(secret, safe="").replace("_", "%5F")):
         kept = redacted(around.replace("{}", spelled))

@@ -28,6 +28,8 @@ _HARMLESS = (
 )
 # Crockford's base32: no letter of it is taken for another one, or for a digit.
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# How Crockford's base32 is read: these letters are not in it.
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 
 # More than is kept, for what is taken out makes it shorter.
 _LOOKED_AT = 4 * MAX_INPUT_CHARACTERS
@@ -117,6 +119,12 @@ def new_reference() -> str:
     """A reference such as `7KQ2-M9XD`: random, and easy to read out."""
     letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
     return f"{letters[:4]}-{letters[4:]}"
+
+
+def read_reference(text: str) -> str | None:
+    """A reference as it was given out, from how somebody wrote it down; None if it cannot be one."""
+    letters = text.upper().translate(_MISREAD)
+    return f"{letters[:4]}-{letters[4:]}" if len(letters) == 8 and set(letters) <= set(_LETTERS) else None
 
 
 def _harmless(text: str) -> str:

@@ -98,6 +98,7 @@ class EventOperations:
     ) -> Page[Event]:
         """A page of what happened, newest first; `since` is the earliest instant. Raises ValueError.
 
+        A `reference` may be spelled as somebody wrote it down: in small letters, without the dash, O for 0.
         What this process was told is among it, whatever was told elsewhere in the last seconds may not be yet.
         """
         await self._context.audit.flush(self._context.store)
@@ -106,7 +107,7 @@ class EventOperations:
             client_id=client_id,
             grant_id=grant_id,
             name=name,
-            reference=reference,
+            reference=None if reference is None else refusals.read_reference(reference) or reference,
             since=since,
             limit=limit,
             cursor=cursor,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .._flows.refusals import redacted
+from .._flows.refusals import read_reference, redacted
 from .._http.authorization import OAuthHelpers
 from .._protocol.redirects import is_loopback, matching_redirect_uri
 from ..crypto import Keyring
@@ -21,9 +21,6 @@ from .deployment import ANY_ISSUER, Deployment, helpers_of
 from .options import awaited, id_argument, with_deployment, with_json
 from .output import instant, print_json, print_members
 
-_LETTERS = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-# How Crockford's base32 is read: these letters are not in it.
-_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 _MOST_COMPARED = 5
 _PORT = re.compile(r"\A(http://(?:\[[^\]]*\]|[^/:]*)):[0-9]*")
 
@@ -61,7 +58,7 @@ class _Now:
 @awaited
 async def explain(reference: str, deployment: Deployment, as_json: bool) -> None:
     """Explain the refusal with this REFERENCE, as error pages and the log show it."""
-    known = _read(reference)
+    known = read_reference(reference)
     if known is None:
         raise click.ClickException("That is no reference: one looks like 7KQ2-M9XD.")
     async with deployment.store() as store:
@@ -80,12 +77,6 @@ async def explain(reference: str, deployment: Deployment, as_json: bool) -> None
         print_json(document)
     else:
         print_members(_members(refusal, now, document["advice"]))
-
-
-def _read(text: str) -> str | None:
-    """A reference as it was given out, from how somebody wrote it down; None if it cannot be one."""
-    letters = text.upper().translate(_MISREAD)
-    return f"{letters[:4]}-{letters[4:]}" if len(letters) == 8 and set(letters) <= _LETTERS else None
 
 
 async def _look_up(helpers: OAuthHelpers, accounts: Accounts, refusal: Event) -> _Now:
