@@ -128,10 +128,6 @@ REQUESTS: Sequence[tuple[str, Sequence[str]]] = (
         ("nothing_to_answer",),
     ),
     (
-        "Somebody who is signed in gave a wrong password to change it: a slip, or a browser that was left open.",
-        ("wrong current password, at a change of it",),
-    ),
-    (
         "The user has to sign in again; sessions end after twelve hours, and with a new password.",
         ("not_signed_in", "signed_out"),
     ),
