@@ -58,7 +58,7 @@ def test_events_are_listed_by_what_they_are_about(migrated: Terminal) -> None:
     migrated.grant(other, "u2")
     migrated("grants", "revoke", grant, "--yes")
     reference = migrated.with_provider(_refuse)
-    assert names(migrated.json("events", "--user", "u1")) == ["grant_issued"]
+    assert names(migrated.json("events", "--user", "u1")) == ["grant_revoked", "grant_issued"]
     assert names(migrated.json("events", "--client", other)) == ["grant_issued", "client_registered"]
     assert names(migrated.json("events", "--grant", grant)) == ["grant_revoked", "grant_issued"]
     (refused,) = migrated.json("events", "--name", "refused")

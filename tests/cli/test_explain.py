@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from grantwell import OAuthProvider
-from grantwell._protocol.tokens import format_code
+from grantwell._protocol.tokens import format_access_token, format_code
 from tests.cli.terminal import REDIRECT, Terminal
 
 pytestmark = pytest.mark.requirement("G-505")
@@ -154,6 +154,13 @@ def test_a_grant_that_a_token_names_is_told_with_its_end(migrated: Terminal) -> 
     assert f"The grant {grant} of u1 is ended since" in said
     assert "(operator)" in said
     assert code[20:] not in said
+
+
+def test_a_grant_that_lives_is_told_as_it_is_and_one_that_is_gone_as_gone(migrated: Terminal) -> None:
+    client = migrated.client()["client_id"]
+    for grant, said in ((migrated.grant(client), "is pending."), ("A" * 16, "There is no grant")):
+        form = {"grant_type": "refresh_token", "client_id": client, "token": format_access_token(grant, b"s" * 32)}
+        assert said in migrated("explain", refused(migrated, "POST", "/token", form)).stdout
 
 
 def test_a_user_is_told_with_whether_they_may_sign_in(migrated: Terminal) -> None:

@@ -101,6 +101,8 @@ async def test_an_application_tells_of_what_happened_to_it_and_on_event_hears_th
         for name in ("", "Signed_in", "signed in", "x" * 65, "_"):
             with pytest.raises(ValueError, match="name"):
                 await helpers.tell(name)
+        with pytest.raises(ValueError, match="printable"):
+            await helpers.tell("signed_in", user_id="a\ud800")
 
 
 @requirement("G-501", "F-075")
