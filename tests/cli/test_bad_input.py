@@ -17,11 +17,10 @@ from grantwell.cli import main
 # These serve, or speak to a server: their arguments are tried in their own tests.
 _OTHERS = {"serve", "doctor", "leak-drill"}
 
+# No system can hand over a NUL.
 _WORDS = st.one_of(
-    st.sampled_from(
-        ["", "-", "--", "x", "0", "-1", "1e9", "9" * 30, "*", "%", "a b", "\udcff", "\x00", "\u202e", "[b]"]
-    ),
-    st.text(max_size=12),
+    st.sampled_from(["", "-", "--", "x", "0", "-1", "1e9", "9" * 30, "*", "%", "a b", "\udcff", "\u202e", "[b]"]),
+    st.text(st.characters(exclude_characters="\0"), max_size=12),
     st.sampled_from(
         ["none", "7d", "sqlite+aiosqlite:///g.db", "grantwell.toml", ".", "/", "/dev/null", "http://[", "é"]
     ),
