@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.signin.browser import PageReader
 
 _WITHOUT_BODY = (204, 304)
+_REFERENCE = re.compile(rb"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,10 @@ class Answer:
         return self.body.decode()
 
     @property
-    def without_date(self) -> bytes:
-        """All of it but for when it was given."""
-        return b"\r\n".join(line for line in self.raw.split(b"\r\n") if not line.lower().startswith(b"date:"))
+    def without_occasion(self) -> bytes:
+        """All of it but for when it was given, and the reference under which the log has it."""
+        lines = (line for line in self.raw.split(b"\r\n") if not line.lower().startswith(b"date:"))
+        return _REFERENCE.sub(b"", b"\r\n".join(lines))
 
     @property
     def is_page(self) -> bool:

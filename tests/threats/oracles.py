@@ -17,7 +17,8 @@ from tests.threats.exchanges import Answer
 _PAGES = ("/authorize", "/signin", "/consent", "/signout")
 _POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 # Who tried how often, and when something was last used, is no state that a request could gain or lose anything by.
-_COUNTERS = ("oauth_throttles",)
+# Counters, and what is written behind the requests: nothing is decided by it.
+_COUNTERS = ("oauth_throttles", "oauth_events")
 _HOUSEKEEPING = frozenset({"last_used_at"})
 _SHORTEST_SECRET = 12
 

@@ -5,6 +5,7 @@ Where a made-up one is not refused, an answer tells nothing, and a drill could n
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from .server import NoServer, Server, target_of
 from .spellings import forged
 
 _MOST_CLIENTS_ASKED = 20
+# What an error page shows is another one each time.
+_REFERENCE = re.compile(rb"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,7 @@ def _knows_any(exchange: Exchange, server: Server, clients: KnownClients) -> boo
     def shown_to(client: str) -> tuple[int, bytes]:
         query = urlencode({"client_id": client})
         answer = exchange.send(Request(method="GET", target=f"{target_of(endpoint)}?{query}"))
-        return answer.status, answer.body.replace(client.encode(), b"")
+        return answer.status, _REFERENCE.sub(b"", answer.body.replace(client.encode(), b""))
 
     # Too little for a redirect, but enough for other words to a client that is known.
     stranger = shown_to(secrets.token_hex(16))
