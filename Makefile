@@ -2,7 +2,7 @@
 #
 #   make run      the demo, with its own database and users, on this machine
 #   make test     the suite, with coverage of server/ and storage/
-#   make interop  what others wrote: their clients, identity providers and proxies (node, npm, nginx, caddy, curl)
+#   make system   the part of the suite that starts processes, or talks to programs of others (node, nginx, caddy, curl)
 #   make browser  the pages in a real Chromium, which has to be there: apt-get install chromium
 #   make check    format, lint, import contracts, types, and the packages as they would be released
 #   make bench    the benchmarks
@@ -24,19 +24,19 @@ READY := $(VENV)/ready-$(PYTHON_VERSION)
 RUN := $(VENV)/run-$(PYTHON_VERSION)
 DEV := $(VENV)/dev-$(PYTHON_VERSION)
 
-.PHONY: run test interop browser check bench clean
+.PHONY: run test system browser check bench clean
 
 run: $(RUN)
 	$(BIN)/grantwell serve --demo
 
 test: $(DEV)
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --ignore=tests/browser -m "not interop" --numprocesses=$(TEST_PROCESSES) --dist=loadfile
+	$(BIN)/coverage run -m pytest --ignore=tests/browser -m "not system" --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='server/*,storage/*' --fail-under=$(MIN_COVERAGE)
 
-interop: $(DEV)
-	$(BIN)/python -m pytest tests --ignore=tests/browser -m interop --numprocesses=$(TEST_PROCESSES) --dist=loadfile
+system: $(DEV)
+	$(BIN)/python -m pytest tests --ignore=tests/browser -m system --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 browser: $(DEV)
 	$(BIN)/python -m pytest tests/browser --numprocesses=$(TEST_PROCESSES) --dist=loadfile

@@ -31,7 +31,7 @@ from tests.cli.processes import run
 from tests.signin.browser import COOKIE, PASSWORD, USER, Browser, Place, form_of, running_place
 from tests.wire.world import REDIRECT, Tokens, asgi_scope, new_store, parsed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 KEY = SecretKey(secrets.token_bytes(32))

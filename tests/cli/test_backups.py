@@ -22,7 +22,7 @@ from tests.docs.first_client import bearer, tokens_for
 from tests.interop.person import Person
 from tests.migrations.older import upgrade_to
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 requirement = pytest.mark.requirement
 

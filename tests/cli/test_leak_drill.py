@@ -28,7 +28,7 @@ from tests.signin.browser import Browser, Place
 from tests.test_leaks import Loot, a_day, code_in, cookie_of, drilled, registered, served_place
 from tests.wire.world import parsed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 Findings = set[tuple[str, str]]

@@ -14,6 +14,8 @@ from tests.cli.processes import COMMAND, environment, run
 from tests.cli.screen import at_a_terminal
 from tests.cli.terminal import Terminal
 
+pytestmark = pytest.mark.system
+
 TRICKS = "[red]Evil[/red] [link=https://evil.example]x[/link] :skull: \x1b[2J\u202etxt"
 INERT = "[red]Evil[/red] [link=https://evil.example]x[/link] :skull: \\x1b[2J\\u202etxt"
 

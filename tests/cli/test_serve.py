@@ -16,6 +16,8 @@ from tests.cli.processes import DEMO_PASSWORD, demo_server, environment, run
 from tests.cli.terminal import Terminal
 from tests.interop.person import CHALLENGE, VERIFIER, Person, parameters_of
 
+pytestmark = pytest.mark.system
+
 
 async def _tokens(url: str, password: str) -> tuple[str, dict[str, str]]:
     """Go through everything once; returns the code and the tokens."""

@@ -19,6 +19,8 @@ from tests.cli.processes import configured_server, run
 from tests.cli.terminal import Terminal
 from tests.interop.person import CHALLENGE, VERIFIER, Person, parameters_of
 
+pytestmark = pytest.mark.system
+
 PASSWORD = "a long password"
 UPSTREAM = (
     "[[upstream_signin]]\nkind = 'github'\nname = 'hub'\nlabel = 'With the hub'\nclient_id = 'c'\neverybody = true\n"

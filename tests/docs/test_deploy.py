@@ -24,7 +24,7 @@ from tests.docs.machine import GUIDE, ROOT, Machine, commands_of, files_of, mach
 from tests.interop.person import Person
 from tests.resource.place import served
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 PASSWORD = "correct horse battery staple"
 

@@ -21,7 +21,7 @@ from tests.faults.pages_app import prepare
 from tests.interop.person import CHALLENGE, VERIFIER, parameters_of
 from tests.signin.browser import PASSWORD, USER, form_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 requirement = pytest.mark.requirement
 

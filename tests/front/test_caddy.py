@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from tests.front.place import Place
 from tests.front.proxies import asked, configurations, http_api, installed, placed, running, websocket_api
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 AROUND = "{{\n\tadmin off\n\tauto_https off\n\tstorage file_system {folder}\n}}\n"

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from tests.front.place import Place
 from tests.front.proxies import asked, configurations, http_api, installed, placed, running, websocket_api
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 AROUND = """

@@ -14,7 +14,7 @@ from tests.front.place import Place, behind, fronted, node
 from tests.resource.host import Talk, answering, hosted, http
 from tests.wire.world import Conversation, asgi_scope
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 

@@ -11,7 +11,7 @@ from tests.front.place import Place, behind
 from tests.resource.host import Talk, http
 from tests.wire.world import spoken
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 

@@ -12,7 +12,7 @@ from tests.front.place import PATIENCE, Peer, Place, behind
 from tests.resource.host import Talk, answering, http
 from tests.wire.world import Conversation, asgi_scope
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 MIB = 2**20

@@ -15,7 +15,7 @@ from tests.front.proxies import said
 from tests.outbound.certificates import Authority
 from tests.resource.host import answering, hosted, http
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 

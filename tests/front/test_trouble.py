@@ -13,7 +13,7 @@ import pytest
 from tests.front.place import Answer, behind, fronted
 from tests.resource.host import Talk, answering, http, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 SHORT = 0.2

@@ -23,7 +23,7 @@ from tests.wire.world import (
     spoken,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 OPTIONS: dict[str, Any] = {

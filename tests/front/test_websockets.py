@@ -21,7 +21,7 @@ from tests.resource.host import Talk, hosted
 from tests.wire.test_open_calls import recheck
 from tests.wire.world import Conversation, asgi_scope
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 MIB = 2**20

@@ -28,7 +28,7 @@ from tests.integrations.own_process import ISSUER, World, provider_with
 from tests.integrations.running import PASSWORD, ROOT, listener, made_database, origin_of, served
 from tests.interop.person import CHALLENGE, Person
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 SCOPES = {"notes:read": "Read", "notes:write": "Write"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -19,7 +19,7 @@ from tests.integrations.own_process import ISSUER, World, Yes, provider_with
 from tests.integrations.running import PASSWORD, served_example
 from tests.interop.person import CHALLENGE, VERIFIER, Person, parameters_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 SCOPES = {"notes:read": "Read", "notes:write": "Write", "notes:all": "Both"}
 oauth = OAuth(ISSUER, SCOPES)

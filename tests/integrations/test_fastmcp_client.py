@@ -13,7 +13,7 @@ from fastmcp import Client
 from tests.integrations.running import PASSWORD, served_example
 from tests.interop.person import Person
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 @pytest.mark.requirement("G-622")

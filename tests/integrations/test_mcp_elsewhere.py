@@ -23,7 +23,7 @@ from tests.interop.sdk_client import Memory, session
 from tests.interop.test_mcp import ACCEPT, CALL
 from tests.resource.place import CLIENT, Issuer, running_issuer, running_place
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 RESOURCE = "https://tools.test/mcp"
 INITIALIZE = {

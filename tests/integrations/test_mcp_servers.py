@@ -23,7 +23,7 @@ from tests.interop.person import Person
 from tests.interop.sdk_client import Memory, session
 from tests.interop.test_mcp import ACCEPT, CALL
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 PROPS = {"plan": "free"}
 INITIALIZE = {

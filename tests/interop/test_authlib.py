@@ -12,7 +12,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from tests.cli.processes import Demo
 from tests.interop.person import Person, parameters_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 REDIRECT = "http://127.0.0.1/authlib"
 

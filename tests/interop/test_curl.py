@@ -13,7 +13,7 @@ from tests.cli.processes import Demo
 from tests.interop.person import CHALLENGE, VERIFIER, Person, parameters_of
 
 pytestmark = [
-    pytest.mark.interop,
+    pytest.mark.system,
     pytest.mark.anyio,
     pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
 ]

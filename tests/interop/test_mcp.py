@@ -12,7 +12,7 @@ from tests.cli.processes import Demo
 from tests.interop.person import Person
 from tests.interop.sdk_client import Memory, session
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
 ACCEPT = {"Accept": "application/json, text/event-stream"}

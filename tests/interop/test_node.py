@@ -26,7 +26,7 @@ from tests.interop.person import Person, parameters_of
 from tests.interop.secure_app import LOOPBACK, USER, make_provider
 from tests.interop.tls import HOST, Certificates, make_certificates
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 requirement = pytest.mark.requirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent

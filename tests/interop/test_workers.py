@@ -16,7 +16,7 @@ from tests.cli.processes import DEMO_PASSWORD, Demo, demo_server
 from tests.interop.person import Person, parameters_of
 from tests.interop.test_mcp import ACCEPT, CALL
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 REDIRECT = "http://127.0.0.1/workers"
 

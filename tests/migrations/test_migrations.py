@@ -29,6 +29,8 @@ from grantwell_storage import SCHEMA_VERSION, metadata, sqlite
 
 from .older import upgrade_to
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KILLED_BEFORE = """
 import os, signal, sys

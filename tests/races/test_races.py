@@ -14,6 +14,8 @@ import pytest
 from tests.races.fleet import Fleet, running_fleet
 from tests.wire.world import Pkce, Tokens, World, parsed, refused
 
+pytestmark = pytest.mark.system
+
 requirement = pytest.mark.requirement
 
 PROCESSES = 4

@@ -34,7 +34,7 @@ from grantwell_storage import SQLStore
 
 from .processes import racers
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 MARGIN_SECONDS = 5.0
 

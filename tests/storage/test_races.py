@@ -29,7 +29,7 @@ ROUNDS = 12
 RACERS_EACH = 6
 PROCESSES = 4
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 @pytest.fixture

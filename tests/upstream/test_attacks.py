@@ -16,7 +16,7 @@ from tests.signin.browser import USER, Browser, form_of, read
 from tests.upstream.conftest import Scene, corp, each_store, running_scene
 from tests.upstream.issuer import SUBJECT, Issuer, parameter, running_issuer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 def says(page: httpx.Response, words: str) -> bool:

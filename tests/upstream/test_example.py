@@ -17,7 +17,7 @@ from tests.interop.person import CHALLENGE, VERIFIER
 from tests.signin.browser import form_of
 from tests.upstream.issuer import CLIENT_ID, CLIENT_SECRET, SUBJECT, running_issuer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 @pytest.mark.requirement("G-02", "S-457")

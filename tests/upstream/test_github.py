@@ -25,7 +25,7 @@ from tests.signin.browser import Browser, Place, form_of, read, running_place
 from tests.upstream.conftest import each_store
 from tests.wire.world import answer_parameters, parsed, refused, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 @dataclass

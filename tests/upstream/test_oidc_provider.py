@@ -23,7 +23,7 @@ from tests.interop.javascript import Node, install
 from tests.signin.browser import Browser, Place, form_of, read, running_place
 from tests.wire.world import ISSUER, Tokens, answer_parameters, new_store, parsed, refused
 
-pytestmark = [pytest.mark.anyio, pytest.mark.interop]
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 # With characters that a client has to encode, and a server to decode.
 CLIENT = {"CLIENT_ID": "grantwell", "CLIENT_SECRET": "s3cret/+=%41 ~"}

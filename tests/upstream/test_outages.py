@@ -17,7 +17,7 @@ from tests.signin.browser import Browser, form_of, read
 from tests.upstream.conftest import Scene, running_scene
 from tests.upstream.issuer import Issuer, endless
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 DISCOVERY = "/.well-known/openid-configuration"
 

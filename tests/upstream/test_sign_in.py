@@ -17,7 +17,7 @@ from tests.upstream.conftest import Scene, each_store, running_scene
 from tests.upstream.issuer import SUBJECT, Issuer, parameter
 from tests.wire.world import answer_parameters, parsed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 @each_store

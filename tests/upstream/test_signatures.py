@@ -15,7 +15,7 @@ from tests.assertions.signing import base64url, jwks, new_key, signed
 from tests.signin.browser import Browser
 from tests.upstream.conftest import Scene
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:

@@ -17,7 +17,7 @@ from tests.upstream.conftest import Scene, corp, each_store
 from tests.upstream.issuer import SUBJECT, Issuer
 from tests.wire.world import R1, R2, Tokens, parsed, refused, rows_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
 USER = f"corp:{SUBJECT}"
 UNANSWERED = "http://127.0.0.1:9"
