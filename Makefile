@@ -1,10 +1,11 @@
 # Everything works on a machine that has make and Python 3.11 or newer: each target builds .venv by itself.
 #
 #   make run      the demo, with its own database and users, on this machine
-#   make test     the suite, with coverage of server/ and storage/
+#   make test     the suite
 #   make system   the part of the suite that starts processes, or talks to programs of others (node, nginx, caddy, curl)
 #   make browser  the pages in a real Chromium, which has to be there: apt-get install chromium
 #   make check    format, lint, import contracts, types, and the packages as they would be released
+#   make coverage the suite and make system, with coverage of server/ and storage/
 #   make bench    the benchmarks
 #   make clean    removes what the others made
 #
@@ -24,16 +25,13 @@ READY := $(VENV)/ready-$(PYTHON_VERSION)
 RUN := $(VENV)/run-$(PYTHON_VERSION)
 DEV := $(VENV)/dev-$(PYTHON_VERSION)
 
-.PHONY: run test system browser check bench clean
+.PHONY: run test system browser check coverage bench clean
 
 run: $(RUN)
 	$(BIN)/grantwell serve --demo
 
 test: $(DEV)
-	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --ignore=tests/browser -m "not system" --numprocesses=$(TEST_PROCESSES) --dist=loadfile
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --include='server/*,storage/*' --fail-under=$(MIN_COVERAGE)
+	$(BIN)/python -m pytest --ignore=tests/browser -m "not system" --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 
 system: $(DEV)
 	$(BIN)/python -m pytest tests --ignore=tests/browser -m system --numprocesses=$(TEST_PROCESSES) --dist=loadfile
@@ -47,6 +45,12 @@ check: $(DEV)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python .ci/release_check.py
+
+coverage: $(DEV)
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest --ignore=tests/browser --numprocesses=$(TEST_PROCESSES) --dist=loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include='server/*,storage/*' --fail-under=$(MIN_COVERAGE)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks
