@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def _chapter(name: str, field: FieldInfo) -> Chapter:
     is_repeated = get_origin(field.annotation) is list
     model: type[Section] = get_args(field.annotation)[0] if is_repeated else field.annotation  # type: ignore[assignment]
     keys = {key: Setting(name, key, is_repeated, info) for key, info in model.model_fields.items()}
-    return Chapter(name, is_repeated, (model.__doc__ or "").strip(), keys)
+    return Chapter(name, is_repeated, inspect.getdoc(model) or "", keys)
 
 
 SECTIONS: Mapping[str, Chapter] = {name: _chapter(name, field) for name, field in Configuration.model_fields.items()}
