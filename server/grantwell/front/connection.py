@@ -103,8 +103,9 @@ class Connection(asyncio.Protocol):
         pieces = self._http.send_with_data_passthrough(event) or []
         if self._trouble is not None:
             raise self._trouble
-        if self._transport is not None:
-            self._transport.writelines(pieces)
+        if self._transport is not None and pieces:
+            # Not `writelines`, which in Python 3.12.0 to 3.13.1 never tells to wait (CVE-2024-12254).
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     @property
     def is_congested(self) -> bool:
