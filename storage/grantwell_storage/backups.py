@@ -22,7 +22,7 @@ from grantwell.errors import ConfigurationError, SchemaError, StoreUnavailable
 
 from . import schema, sqlite
 from ._sql.endings import end_where
-from .tables import access_tokens, grants, interactions, sessions
+from .tables import access_tokens, grants, initial_access_tokens, interactions, sessions
 
 __all__ = ["Ended", "back_up", "end_what_was_issued", "put_in_place", "scratch_copy"]
 
@@ -32,10 +32,11 @@ _RETRY_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What ended on the way back: live grants, access tokens, and sessions of browsers."""
+    """What ended on the way back: live grants, access tokens, initial access tokens, browser sessions."""
 
     grants: int
     access_tokens: int
+    initial_access_tokens: int
     sessions: int
 
 
@@ -76,7 +77,10 @@ def scratch_copy(backup: Path, url: str) -> Iterator[str]:
 
 
 def end_what_was_issued(url: str, *, now: int, keep_grants: bool) -> Ended:
-    """End every session, access token and code of a copy, and every grant unless kept; `now` in seconds UTC."""
+    """End every session, code, access token and initial access token of a copy, and every grant unless kept.
+
+    `now` is in seconds since 1970 UTC.
+    """
     path = sqlite.path_of(sqlite.parse_url(url))
     engine = create_engine(
         "sqlite://",
@@ -91,15 +95,16 @@ def end_what_was_issued(url: str, *, now: int, keep_grants: bool) -> Ended:
             def count(table: Table) -> int:
                 return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
-            tokens, browsers = count(access_tokens), count(sessions)
+            tokens, browsers, initial = count(access_tokens), count(sessions), count(initial_access_tokens)
             # A code that was exchanged since would be good once more, so a grant that waits for one ends in any case.
             which = grants.c.generation == 0 if keep_grants else true()
             ended = end_where(connection, which, now, "operator")
-            for table in (access_tokens, interactions, sessions):
+            # An initial access token is good once, too, and one that was spent since is still in the copy.
+            for table in (access_tokens, initial_access_tokens, interactions, sessions):
                 connection.execute(delete(table))
     finally:
         engine.dispose()
-    return Ended(grants=ended, access_tokens=tokens, sessions=browsers)
+    return Ended(grants=ended, access_tokens=tokens, initial_access_tokens=initial, sessions=browsers)
 
 
 def put_in_place(copy_url: str, url: str) -> None:

@@ -224,6 +224,21 @@ def test_what_cannot_be_restored_changes_nothing(migrated: Terminal) -> None:
     assert {path.name for path in migrated.folder.iterdir()} <= files | {"grantwell.db-wal", "grantwell.db-shm"}
 
 
+@requirement("F-034")
+def test_an_initial_access_token_that_was_spent_after_the_backup_is_not_good_once_more(migrated: Terminal) -> None:
+    migrated("clients", "initial-access-token")
+    migrated("backup", "before.db")
+    count = "SELECT count(*) FROM oauth_initial_access_tokens"
+    with closing(sqlite3.connect("grantwell.db")) as database, database:
+        assert database.execute(count).fetchone() == (1,)
+        database.execute("DELETE FROM oauth_initial_access_tokens")
+
+    assert migrated.json("restore", "before.db", "--yes", "--keep-grants")["ended"]["initial_access_tokens"] == 1
+
+    with closing(sqlite3.connect("grantwell.db")) as database:
+        assert database.execute(count).fetchone() == (0,)
+
+
 def test_a_restore_is_asked_for_and_may_be_tried_dry(migrated: Terminal) -> None:
     migrated("backup", "empty.db")
     migrated.client()
@@ -231,7 +246,7 @@ def test_a_restore_is_asked_for_and_may_be_tried_dry(migrated: Terminal) -> None
 
     assert migrated.json("restore", "empty.db", "--dry-run") == {
         "restored": False,
-        "ended": {"grants": 0, "access_tokens": 0, "sessions": 0},
+        "ended": {"grants": 0, "access_tokens": 0, "initial_access_tokens": 0, "sessions": 0},
     }
     migrated("restore", "empty.db", stdin="y\n", code=2)
     assert rows(migrated.folder / "grantwell.db") == before

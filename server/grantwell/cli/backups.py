@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -48,9 +49,10 @@ def backup(file: Path, database_url: str, as_json: bool) -> None:
 def restore(file: Path, keep_grants: bool, dry_run: bool, yes: bool, database_url: str, as_json: bool) -> None:
     """Make the database what it was when `grantwell backup` wrote FILE.
 
-    What was revoked or changed since must not come back to life. So every session, access token and code ends, and,
-    without --keep-grants, every grant too: people sign in, and clients ask them, once more. Users, their passwords and
-    clients are those of the backup; one that was disabled or changed since has to be so again.
+    What was revoked or changed since must not come back to life. So every session, code, access token and initial
+    access token ends, and, without --keep-grants, every grant too: people sign in, and clients ask them, once more.
+    Users, their passwords and clients are those of the backup; one that was disabled or changed since has to be so
+    again.
 
     A backup of an older version is brought to this one on the way. It happens in one step: servers may run, and see
     the one database or the other.
@@ -61,7 +63,7 @@ def restore(file: Path, keep_grants: bool, dry_run: bool, yes: bool, database_ur
         if not dry_run:
             confirm(f"Replace the database at {database_url} by {file}?", yes=yes)
             put_in_place(copy, database_url)
-    numbers = {"grants": ended.grants, "access_tokens": ended.access_tokens, "sessions": ended.sessions}
+    numbers = asdict(ended)
     if as_json:
         print_json({"restored": not dry_run, "ended": numbers})
         return
